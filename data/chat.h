@@ -1,0 +1,50 @@
+/* Chat templates: the Jinja that Hugging Face checkpoints carry, run by our own sandboxed engine
+ * (data/jinja/), set up as transformers sets up jinja2.
+ *
+ *     struct chat *c;
+ *     if (chat_open(&c, &files, f) != ST_OK) return f->code;     // ST_ABSENT: the model has none
+ *     struct chat_options o = {.add_generation_prompt = true, .now = run_start};
+ *     struct text out = {0};
+ *     chat_render(c, messages, NULL, &o, &out, NULL, f);
+ *
+ * messages is a JSON array of {role, content, …}; tools a JSON array or NULL. A template that calls
+ * raise_exception, or asks for what the sandbox does not have, gives ST_FORMAT with its message. */
+#ifndef DATA_CHAT_H
+#define DATA_CHAT_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "data/json.h"
+#include "data/text.h"
+
+struct chat;
+
+struct chat_options {
+    bool add_generation_prompt;
+    time_t now;               /* what strftime_now shows (local time) */
+    const struct json *extra; /* object of further variables (enable_thinking, …), or NULL */
+};
+
+/* Byte ranges [at, end) of the rendered text that stood inside {% generation %} blocks. */
+struct chat_span {
+    size_t at, end;
+};
+struct chat_spans {
+    struct chat_span *p;
+    size_t n, cap;
+};
+
+/* From chat_template.jinja, else tokenizer_config.json's chat_template (a string, or a list of
+ * {name, template}: "default", and "tool_use" where tools are given). */
+enum status chat_open(struct chat **out, const struct blobs *files, struct fault *f);
+void chat_close(struct chat **c);
+bool chat_has_generation(const struct chat *c); /* the template has {% generation %} blocks */
+
+/* Appends the rendering to out, and its generation spans to spans if that is not NULL. */
+enum status chat_render(const struct chat *c, const struct json *messages, const struct json *tools,
+                        const struct chat_options *o, struct text *out, struct chat_spans *spans,
+                        struct fault *f);
+void chat_spans_free(struct chat_spans *s);
+
+#endif
