@@ -1,0 +1,69 @@
+/* Inside kernels/ only: what a device is made of. A device fills struct kern_device (buffers, queue,
+ * weights, preparation) and the op table; kern.c does the rest: open by name, sticky failure, memory
+ * accounts, checks of arguments that every device shares. */
+#ifndef KERNELS_DEVICE_H
+#define KERNELS_DEVICE_H
+
+#include "kernels/ops.h"
+
+struct kbuf {
+    kern *k;
+    enum dtype dtype;
+    size_t count;
+    void *p; /* CPU: the host pointer; OpenCL: the cl_mem */
+};
+
+/* Every call gets the handle; failures of the void ones stick (kern_stick). */
+struct kern_device {
+    void (*close)(kern *k);
+    enum status (*buf_new)(kern *k, kbuf *b, struct fault *f); /* dtype and count set; zeroed */
+    void (*buf_free)(kern *k, kbuf *b);
+    void (*write)(kern *k, struct kref dst, const void *src, size_t count);
+    void (*read)(kern *k, void *dst, struct kref src, size_t count);
+    void (*finish)(kern *k);                    /* waits for everything enqueued */
+    uint64_t (*mark)(kern *k);
+    void (*wait)(kern *k, uint64_t mark);
+    size_t (*weight_bytes)(const kern *k, const struct kweight_spec *s);
+    enum status (*weight_load)(struct kweight **out, kern *k, const struct kweight_spec *s,
+                               struct fault *f);
+    void (*weight_free)(kern *k, struct kweight *w);
+    enum status (*prepare)(kern *k, const struct kern_specs *s, struct fault *f);
+};
+
+struct kweight {
+    kern *k;
+    int rows, cols;
+    enum dtype dtype;
+    size_t bytes;
+    void *p; /* the device's own layout */
+};
+
+struct kern_state {
+    const struct kern_device *device;
+    struct kern_info info;
+    struct kern_memory memory;
+    enum status stuck; /* the first failure since the last sync */
+    struct fault fault;
+    void *own; /* struct cpu or struct ocl */
+};
+
+/* Records the first failure, with the op's name; later ones are dropped. */
+void kern_stick(kern *k, enum status code, const char *op, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Whether nothing has failed since the last sync: every op begins with it. */
+static inline bool kern_ok(const kern *k)
+{
+    return k->state->stuck == ST_OK;
+}
+/* Adds to (or takes from) the memory account. */
+void kern_account(kern *k, int64_t bytes);
+
+/* Devices. cpu_open takes what follows "cpu" in the name: "", ":ref", ":base", ":avx2", ":avx512".
+ * ocl_open takes the index in ocl_list's order, or -1 for the best GPU, else the best of all.
+ * ocl_none.c gives both ST_NODEVICE in a build without OpenCL. */
+enum status cpu_open(kern *k, const char *which, const struct kern_options *o, struct fault *f);
+enum status cpu_list(struct kern_info *out, struct fault *f);
+enum status ocl_open(kern *k, int index, const struct kern_options *o, struct fault *f);
+enum status ocl_list(struct kern_info **out, size_t *count, struct fault *f);
+
+#endif
