@@ -10,7 +10,8 @@
  * Stricter than cJSON: the bytes are valid UTF-8, hold no \u0000 and nothing after the value;
  * nesting is bounded (JSON_DEPTH_MAX); a key that stands twice in one object is refused; look-ups
  * are case-sensitive; integers are those with |x| < 2^53 and no fraction. NaN and Infinity (which
- * Python writes) are refused. `where` names the source in every message. */
+ * Python writes) are refused, and so are numbers of more than 60 characters. A byte order mark
+ * before the value is passed over. `where` names the source in every message. */
 #ifndef DATA_JSON_H
 #define DATA_JSON_H
 
@@ -34,7 +35,7 @@ void json_close(struct json_doc **doc);
 const struct json *json_root(const struct json_doc *doc);
 
 /* A NULL value is accepted by every reader below and behaves as an absent one. */
-enum json_kind json_kind(const struct json *v); /* JSON_NULL for NULL */
+enum json_kind json_kind(const struct json *v);                          /* JSON_NULL for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL if absent */
 size_t json_count(const struct json *v);                 /* elements or members; O(n) */
 const struct json *json_first(const struct json *v);     /* first element or member, or NULL */
@@ -44,6 +45,7 @@ const char *json_string(const struct json *v);           /* NULL unless a string
 bool json_bool(const struct json *v, bool absent);       /* absent unless a boolean */
 double json_number(const struct json *v, double absent); /* absent unless a number */
 bool json_int(const struct json *v, int64_t *out);       /* false unless an integer as above */
+bool json_is_float(const struct json *v); /* a number written with a fraction or an exponent */
 
 /* Members that must be there, with a message that names where and key; ST_FORMAT otherwise.
  * The opt forms leave *out as it is when the key is absent or null. */
@@ -62,7 +64,7 @@ enum status json_opt_string(const char **out, const struct json *object, const c
  * when memory is short, and adding NULL is remembered: json_print then gives ST_NOMEM. */
 struct json_doc *json_new_object(void);
 struct json_doc *json_new_array(void);
-struct json *json_edit(struct json_doc *doc);           /* its root, to add to */
+struct json *json_edit(struct json_doc *doc);                   /* its root, to add to */
 struct json *json_add_object(struct json *to, const char *key); /* key NULL when `to` is an array */
 struct json *json_add_array(struct json *to, const char *key);
 void json_add_string(struct json *to, const char *key, const char *value); /* NULL gives null */
@@ -72,8 +74,10 @@ void json_add_bool(struct json *to, const char *key, bool value);
 void json_add_null(struct json *to, const char *key);
 void json_add_copy(struct json *to, const char *key, const struct json *value); /* deep copy */
 
-/* Appends the document's text: one line, or indented by two as Python's indent=2 would. Numbers
- * are printed with the fewest digits that read back the same double. */
+/* Appends the document's text as Python's json.dumps(ensure_ascii=False) would write it: one line
+ * with ", " and ": ", or indent=2. Numbers are printed with the fewest digits that read back the
+ * same double; integers have no exponent; a parsed 20.0 stays 20.0, an added one becomes 20. On
+ * failure `to` is as it was. */
 enum status json_print(struct text *to, const struct json_doc *doc, bool indented, struct fault *f);
 enum status json_print_value(struct text *to, const struct json *v, bool indented, struct fault *f);
 
