@@ -1,7 +1,7 @@
 # wick: make help lists the targets. Build flavours live in folders of their own: never "clean" to switch.
 
 BUILD  ?= release
-OCL    ?= 1
+OCL    ?= $(if $(wildcard kernels/ocl.c),1,0)
 BLAS   ?= 1
 CC     ?= cc
 AR     ?= ar

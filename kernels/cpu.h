@@ -11,8 +11,8 @@
  * one op comes from a stack that kern_prepare sized:
  *
  *     size_t mark = cpu_scratch_mark(k);
- *     float *h = cpu_scratch(k, bytes, "lora_linear_fwd");   // NULL: failure has stuck; release, return
- *     …
+ *     float *h = cpu_scratch(k, bytes, "lora_linear_fwd");
+ *     if (h) …                            // NULL: the failure has stuck
  *     cpu_scratch_release(k, mark); */
 #ifndef KERNELS_CPU_H
 #define KERNELS_CPU_H
@@ -31,7 +31,8 @@ void *cpu_scratch(kern *k, size_t bytes, const char *op);
 void cpu_scratch_release(kern *k, size_t mark);
 
 /* Host pointers. cpu_f32 is for the fast variants, whose buffers are all F32 (the table of a CPU
- * opened in f32); the reference reads any dtype through cpu_get and cpu_set. */
+ * opened in f32); the reference reads any dtype through cpu_get and cpu_set, F64 too: its gradients
+ * are tested against finite differences in double. */
 static inline float *cpu_f32(struct kref r)
 {
     return (float *)r.buf->p + r.at;
@@ -44,6 +45,7 @@ static inline double cpu_get(struct kref r, size_t i)
 {
     i += r.at;
     switch (r.buf->dtype) {
+    case DT_F64: return ((const double *)r.buf->p)[i];
     case DT_F16: return (double)f16_to_f32(((const uint16_t *)r.buf->p)[i]);
     case DT_BF16: return (double)bf16_to_f32(((const uint16_t *)r.buf->p)[i]);
     default: return (double)((const float *)r.buf->p)[i];
@@ -53,14 +55,15 @@ static inline void cpu_set(struct kref r, size_t i, double value)
 {
     i += r.at;
     switch (r.buf->dtype) {
+    case DT_F64: ((double *)r.buf->p)[i] = value; break;
     case DT_F16: ((uint16_t *)r.buf->p)[i] = f32_to_f16((float)value); break;
     case DT_BF16: ((uint16_t *)r.buf->p)[i] = f32_to_bf16((float)value); break;
     default: ((float *)r.buf->p)[i] = (float)value; break;
     }
 }
 
-/* A frozen matrix on the CPU. ROWS: row-major as loaded, at kweight.p. Other layouts are packed for a
- * GEMM variant, which owns their meaning. cpu_weight_row decodes one row of any layout to f32. */
+/* A frozen matrix on the CPU. ROWS: row-major as loaded, at kweight.p. Other layouts are packed for
+ * a GEMM variant, which owns their meaning. cpu_weight_row decodes one row of any layout to f32. */
 enum cpu_layout { CPU_ROWS, CPU_PANELS };
 struct cpu_weight {
     struct kweight head; /* first: a struct kweight * is a struct cpu_weight * */
@@ -71,12 +74,15 @@ void cpu_weight_row(const struct kweight *w, int row, float *dst);
 /* What the processor can do; probed once. */
 enum cpu_isa { CPU_BASE, CPU_AVX2, CPU_AVX512 };
 enum cpu_isa cpu_isa_best(void);
-enum cpu_isa cpu_isa_of(const kern *k); /* what this handle was opened for */
+const char *cpu_isa_name(enum cpu_isa isa); /* "avx2" */
+enum cpu_isa cpu_isa_of(const kern *k);     /* what this handle was opened for */
 bool cpu_is_ref(const kern *k);
 
 /* OpenBLAS, loaded at open with the right core and one thread of its own (tiles run side by side);
- * NULL in a BLAS=0 build or when the library is not there. Column-major "N"/"T" as cblas_sgemm in
- * row-major form: C [m,n] = alpha op(A) op(B) + beta C. */
+ * NULL in a BLAS=0 build, when the library is not there, and for "cpu:ref" to "cpu:avx512", which
+ * run this project's own kernels alone: so both paths are tested in one build. sgemm is
+ * cblas_sgemm, to be called with BLAS_ROW_MAJOR and BLAS_N or BLAS_T:
+ *     C [m,n] = alpha op(A) op(B) + beta C */
 struct cpu_blas {
     void (*sgemm)(int order, int ta, int tb, int m, int n, int kk, float alpha, const float *a,
                   int lda, const float *b, int ldb, float beta, float *c, int ldc);
@@ -86,7 +92,19 @@ struct cpu_blas {
 const struct cpu_blas *cpu_blas(const kern *k);
 enum { BLAS_ROW_MAJOR = 101, BLAS_N = 111, BLAS_T = 112 };
 
-/* The variants of *_simd.c files: one function an instruction set. */
+/* The scalar specification of every elementary op (kernels/<op>/<op>.c). */
+#define OP(name) name##_fn name##_ref;
+#define BLOCK(name)
+#include "kernels/ops.def"
+#undef OP
+
+/* The variants of *_simd.c files, one function an instruction set: cpu_simd.def lists the ops. */
 #define CPU_VARIANTS(op) op##_fn op##_base, op##_avx2, op##_avx512
+#define SIMD(name)       CPU_VARIANTS(name);
+#include "kernels/cpu_simd.def"
+#undef SIMD
+
+/* Fills k->op for an instruction set at most: the reference, then what is faster (cpu_table.c). */
+void cpu_table_fill(struct kern_ops *op, bool ref, enum cpu_isa isa);
 
 #endif

@@ -161,6 +161,7 @@ int kweight_cols(const struct kweight *w);
 struct kern_specs {
     int rows;     /* token rows of one call */
     int width;    /* columns of the widest activation: in or out of any linear */
+    int in_width; /* columns of the widest input of a linear; 0: as width */
     int rank;     /* sum of the ranks of one linear's adapters */
     int heads, kv_heads, head_dim, keys; /* attention; keys: key rows */
     int vocab, hidden;                   /* linear_cross_entropy */
