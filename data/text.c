@@ -27,6 +27,8 @@ static enum status reserve(void **p, size_t *cap, size_t n, size_t more, size_t 
 enum status text_add(struct text *t, const char *bytes, size_t n, struct fault *f)
 {
     void *p = t->p;
+    if (n >= SIZE_MAX / 2)
+        return fault_nomem(f, "a buffer", n);
     enum status s = reserve(&p, &t->cap, t->n, n + 1, 1, f);
     if (s != ST_OK)
         return s;

@@ -1,0 +1,199 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "data/file.h"
+
+/* /dev/stdout must be our own descriptor: opening it anew would start at the beginning of the file
+ * that it was redirected to. Returns -1 for other paths. */
+static int standard_stream(const char *path)
+{
+    static const char *const names[2][3] = {{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"},
+                                            {"/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"}};
+    for (int s = 0; s < 2; s++)
+        for (int k = 0; k < 3; k++)
+            if (strcmp(path, names[s][k]) == 0)
+                return s + 1;
+    return -1;
+}
+
+static enum status open_direct(struct file_out *o, int standard, struct fault *f)
+{
+    o->fd = standard >= 0 ? fcntl(standard, F_DUPFD_CLOEXEC, 3)
+                          : open(o->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (o->fd < 0)
+        return file_fault(f, "write", o->path, errno);
+    return ST_OK;
+}
+
+static enum status open_temp(struct file_out *o, const struct stat *old, struct fault *f)
+{
+    struct text t = {0};
+    if (text_addf(&t, f, "%s.tmp", o->path) != ST_OK)
+        return f->code;
+    o->temp = t.p;
+    if (unlink(o->temp) != 0 && errno != ENOENT) {
+        file_fault(f, "write", o->temp, errno);
+        goto fail;
+    }
+    o->fd = open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (o->fd < 0) {
+        file_fault(f, "write", o->path, errno);
+        goto fail;
+    }
+    if (old && fchmod(o->fd, old->st_mode & 0777) != 0) {
+        file_fault(f, "write", o->path, errno);
+        close(o->fd);
+        unlink(o->temp);
+        goto fail;
+    }
+    return ST_OK;
+fail:
+    free(o->temp);
+    o->temp = NULL;
+    return f->code;
+}
+
+enum status file_out_open(struct file_out *o, const char *path, struct fault *f)
+{
+    struct stat st, link;
+    int standard = standard_stream(path);
+    bool there = stat(path, &st) == 0, regular = there && S_ISREG(st.st_mode);
+    if (there && S_ISDIR(st.st_mode)) {
+        fault_set(f, ST_IO, "cannot write %s: it is a folder", path);
+        return fault_remedy(f, "give the path of a file");
+    }
+    *o = (struct file_out){.fd = -1};
+    if (regular && lstat(path, &link) == 0 && S_ISLNK(link.st_mode) && standard < 0)
+        o->path = realpath(path, NULL);
+    else
+        o->path = strdup(path);
+    if (!o->path)
+        return errno == ENOMEM ? fault_nomem(f, path, 0) : file_fault(f, "write", path, errno);
+    enum status s = standard >= 0 || (there && !regular) ? open_direct(o, standard, f)
+                                                         : open_temp(o, regular ? &st : NULL, f);
+    if (s != ST_OK) {
+        free(o->path);
+        *o = (struct file_out){.fd = -1};
+        return s;
+    }
+    o->open = true;
+    return ST_OK;
+}
+
+enum status file_out_write(struct file_out *o, const void *bytes, size_t n, struct fault *f)
+{
+    const char *p = bytes;
+    while (n > 0) {
+        ssize_t put = write(o->fd, p, n < (1u << 30) ? n : 1u << 30);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return file_fault(f, "write", o->path, put < 0 ? errno : ENOSPC);
+        p += put;
+        n -= (size_t)put;
+        o->written += (uint64_t)put;
+    }
+    return ST_OK;
+}
+
+enum status file_out_pwrite(struct file_out *o, const void *bytes, size_t n, uint64_t at,
+                            struct fault *f)
+{
+    const char *p = bytes;
+    while (n > 0) {
+        ssize_t put = pwrite(o->fd, p, n < (1u << 30) ? n : 1u << 30, (off_t)at);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return file_fault(f, "write", o->path, put < 0 ? errno : ENOSPC);
+        p += put;
+        n -= (size_t)put;
+        at += (uint64_t)put;
+        o->written += (uint64_t)put;
+    }
+    return ST_OK;
+}
+
+/* Some file systems cannot sync a folder or a pipe and say so with EINVAL: nothing is lost. */
+static int sync_fd(int fd)
+{
+    while (fsync(fd) != 0) {
+        if (errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+            return 0;
+        if (errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+static enum status sync_folder_of(const char *path, struct fault *f)
+{
+    const char *slash = strrchr(path, '/');
+    struct text t = {0};
+    enum status s = !slash ? text_adds(&t, ".", f)
+                           : text_add(&t, path, slash == path ? 1 : (size_t)(slash - path), f);
+    if (s != ST_OK)
+        return s;
+    int fd = open(t.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || sync_fd(fd) != 0)
+        s = file_fault(f, "write", t.p, errno);
+    if (fd >= 0)
+        close(fd);
+    text_free(&t);
+    return s;
+}
+
+static void forget(struct file_out *o)
+{
+    free(o->path);
+    free(o->temp);
+    *o = (struct file_out){.fd = -1};
+}
+
+enum status file_out_commit(struct file_out *o, struct fault *f)
+{
+    if (o->temp && sync_fd(o->fd) != 0)
+        return file_fault(f, "write", o->path, errno);
+    int fd = o->fd;
+    o->fd = -1;
+    if (close(fd) != 0 && errno != EINTR)
+        return file_fault(f, "write", o->path, errno);
+    if (o->temp) {
+        if (rename(o->temp, o->path) != 0)
+            return file_fault(f, "write", o->path, errno);
+        if (sync_folder_of(o->path, f) != ST_OK) {
+            forget(o);
+            return f->code;
+        }
+    }
+    forget(o);
+    return ST_OK;
+}
+
+void file_out_abort(struct file_out *o)
+{
+    if (!o->open)
+        return;
+    if (o->fd >= 0)
+        close(o->fd);
+    if (o->temp)
+        unlink(o->temp);
+    forget(o);
+}
+
+enum status file_write(const char *path, const void *bytes, size_t n, struct fault *f)
+{
+    struct file_out o = {0};
+    if (file_out_open(&o, path, f) != ST_OK)
+        return f->code;
+    if (file_out_write(&o, bytes, n, f) != ST_OK || file_out_commit(&o, f) != ST_OK)
+        file_out_abort(&o);
+    else
+        return ST_OK;
+    return f->code;
+}
