@@ -72,42 +72,50 @@ uint32_t dataset_identity(const struct dataset *d); /* CRC-32C of the file: resu
 enum status dataset_find(char **train, char **valid, char **test, const char *path,
                          struct fault *f);
 
-/* ---- windows of micro-batches ------------------------------------------------------------------------ */
+/* The text that perplexity over a stream needs: a .txt as it is, or the `text` rows of a JSONL joined by
+ * a blank line. Appends to out. */
+enum status dataset_text(struct text *out, const char *path, struct fault *f);
+
+/* ---- windows of micro-batches ------------------------------------------------------------------------
+ *
+ * Micro-batches carry no padding (batch.h), so rows of similar length need not be brought together, and
+ * packed and unpacked batches give the same loss. */
 
 struct sampler_options {
     int batch, accumulate;
-    bool shuffle;        /* each epoch a fresh permutation (seed, epoch) */
-    bool packing;        /* a batch row is filled up to seq_max with whole documents */
-    bool bucketing;      /* batches of similar length, order of batches shuffled; off when shuffle is */
-    bool once;           /* one pass, then micros == 0 (evaluation; --epochs) */
-    int64_t epochs;      /* with once: how many passes; 0 is 1 */
+    bool shuffle;   /* each epoch a fresh permutation of (seed, epoch) */
+    bool packing;   /* a batch row is filled up to seq_max with whole documents */
+    int64_t epochs; /* stop after so many passes; 0: go round for ever */
     int seq_max;
     uint64_t seed;
 };
 
+/* One optimizer step: its micro-batches, and the targets of all of them together. */
 struct window {
     int micros;
     struct batch *micro;
-    int64_t targets;     /* of the whole window */
-    int64_t tokens;
-    double epoch;        /* passes over the data when this window is done */
+    int64_t targets, tokens;
+    double epoch; /* passes over the data when this window is done */
     int cap;
 };
 
 enum status sampler_new(struct sampler **out, const struct dataset *d,
                         const struct sampler_options *o, struct fault *f);
 void sampler_free(struct sampler **s);
-/* Fills the next window (reusing its memory). With once, the last may be partial, and after it
- * micros is 0. Without, micro-batches go round the data for ever; with shuffle false micro-batch k
- * is rows kB … kB+B-1 in file order. */
+
+/* Fills the next window, reusing its memory. After the last epoch's last window (which may be
+ * partial) micros is 0. A micro-batch is `batch` rows, in the order of the file or of the epoch's
+ * permutation; it may reach over the end of an epoch. */
 enum status sampler_next(struct sampler *s, struct window *w, struct fault *f);
 void window_free(struct window *w);
-int64_t sampler_windows(const struct sampler *s); /* per pass, rounded up */
-int sampler_rows_max(const struct sampler *s);    /* the most token rows a micro-batch can have */
+
+/* Windows in all epochs together; with epochs = 0, windows per pass, rounded up. */
+enum status sampler_windows(int64_t *out, const struct sampler *s, struct fault *f);
+int sampler_rows_max(const struct sampler *s); /* token rows of the largest micro-batch, at most */
 
 /* Where it stands: all of it, for a checkpoint. Restoring gives the same windows again. */
 struct sampler_state {
-    uint64_t epoch, cursor; /* passes done; next micro-batch of this pass */
+    uint64_t epoch, cursor; /* passes done; batch rows taken of this pass */
 };
 struct sampler_state sampler_tell(const struct sampler *s);
 enum status sampler_seek(struct sampler *s, struct sampler_state at, struct fault *f);

@@ -1,0 +1,334 @@
+/* From one JSON line to its row or rows: the three kinds, the chat template, and which tokens are
+ * targets. */
+#include <string.h>
+
+#include "data/dataset_impl.h"
+#include "data/json.h"
+
+static enum status wrong(const struct dataset *d, int line, const char *what, const char *remedy,
+                         struct fault *f)
+{
+    fault_set(f, ST_FORMAT, "%s: line %d %s", d->path, line, what);
+    return fault_remedy(f, "%s", remedy);
+}
+
+/* Marks tokens [from, to) of a row as targets (1) or not (0), growing the marks as needed. */
+static enum status mark(struct text *target, size_t from, size_t to, char value, struct fault *f)
+{
+    while (target->n < to) {
+        enum status s = text_add(target, "\0", 1, f);
+        if (s != ST_OK)
+            return s;
+    }
+    for (size_t i = from; i < to; i++)
+        target->p[i] = value;
+    return ST_OK;
+}
+
+static enum status add_eos(const struct dataset *d, struct ids *ids, struct fault *f)
+{
+    int eos = tokenizer_eos(d->o.tokenizer);
+    if (eos < 0 || (ids->n > 0 && ids->p[ids->n - 1] == eos))
+        return ST_OK;
+    return ids_add(ids, eos, f);
+}
+
+static enum status text_row(struct dataset *d, const char *text, int line, struct fault *f)
+{
+    struct ids ids = {0};
+    struct text target = {0};
+    if (text[0] == '\0')
+        return wrong(d, line, "has an empty text and so no target to train on",
+                     "remove the line, or give it a text", f);
+    enum status s =
+        tokenizer_encode(d->o.tokenizer, &ids, text, strlen(text), TOKENIZER_ADD_SPECIAL, f);
+    if (s == ST_OK)
+        s = add_eos(d, &ids, f);
+    if (s == ST_OK)
+        s = mark(&target, 0, ids.n, 1, f);
+    if (s == ST_OK)
+        s = dataset_add_row(d, &ids, &target, line, f);
+    ids_free(&ids);
+    text_free(&target);
+    return s;
+}
+
+/* Without a template: prompt and completion tokenized apart, so that training sees the boundary that
+ * generation will. */
+static enum status plain_pair(struct dataset *d, const char *prompt, const char *completion,
+                              int line, struct fault *f)
+{
+    struct ids ids = {0};
+    struct text target = {0};
+    enum status s =
+        tokenizer_encode(d->o.tokenizer, &ids, prompt, strlen(prompt), TOKENIZER_ADD_SPECIAL, f);
+    size_t boundary = ids.n;
+    if (s == ST_OK)
+        s = tokenizer_encode(d->o.tokenizer, &ids, completion, strlen(completion), 0, f);
+    if (s == ST_OK)
+        s = add_eos(d, &ids, f);
+    if (s == ST_OK)
+        s = mark(&target, d->o.mask_prompt ? boundary : 0, ids.n, 1, f);
+    if (s == ST_OK)
+        s = dataset_add_row(d, &ids, &target, line, f);
+    ids_free(&ids);
+    text_free(&target);
+    return s;
+}
+
+/* ---- chat ------------------------------------------------------------------------------------------ */
+
+struct chat_job {
+    struct dataset *d;
+    const struct json *messages, *tools;
+    int line;
+    struct text whole; /* the rendering of the whole conversation */
+    struct ids ids;    /* and its tokens */
+    struct text target;
+};
+
+static enum status render(const struct chat_job *j, struct text *out, size_t count, bool prompt,
+                          struct chat_spans *spans, struct fault *f)
+{
+    struct chat_options o = {.add_generation_prompt = prompt, .now = j->d->o.now};
+    struct json_doc *part = json_new_array();
+    if (!part)
+        return fault_nomem(f, "a conversation", 0);
+    const struct json *m = json_first(j->messages);
+    for (size_t i = 0; i < count; i++, m = json_next(m))
+        json_add_copy(json_edit(part), NULL, m);
+    struct fault why = {0};
+    enum status s = chat_render(j->d->o.chat, json_root(part), j->tools, &o, out, spans, &why);
+    json_close(&part);
+    if (s == ST_OK)
+        return s;
+    if (s == ST_NOMEM) {
+        *f = why;
+        return s;
+    }
+    fault_set(f, s, "%s: line %d: %s", j->d->path, j->line, why.text);
+    return fault_remedy(f, "mend the conversation so that the model's chat template accepts it");
+}
+
+/* How many leading tokens of the row lie wholly in the first n bytes of its text: the common start of
+ * the two tokenizations, so a token that straddles the border belongs to what follows. */
+static enum status tokens_before(size_t *out, const struct chat_job *j, const struct text *text,
+                                 const struct ids *ids, size_t n, struct fault *f)
+{
+    struct ids head = {0};
+    size_t i = 0;
+    enum status s = ST_OK;
+    if (n >= text->n) {
+        *out = ids->n;
+        return ST_OK;
+    }
+    if (n > 0)
+        s = tokenizer_encode(j->d->o.tokenizer, &head, text->p, n, 0, f);
+    while (s == ST_OK && i < head.n && i < ids->n && head.p[i] == ids->p[i])
+        i++;
+    ids_free(&head);
+    *out = i;
+    return s;
+}
+
+static enum status mark_span(struct chat_job *j, const struct text *text, size_t at, size_t end,
+                             struct fault *f)
+{
+    size_t from, to;
+    enum status s = tokens_before(&from, j, text, &j->ids, at, f);
+    if (s == ST_OK)
+        s = tokens_before(&to, j, text, &j->ids, end, f);
+    return s == ST_OK ? mark(&j->target, from, to, 1, f) : s;
+}
+
+/* Tokenizes text into j->ids and marks everything or nothing. */
+static enum status take_text(struct chat_job *j, const struct text *text, char all, struct fault *f)
+{
+    j->ids.n = j->target.n = 0;
+    enum status s = tokenizer_encode(j->d->o.tokenizer, &j->ids, text->p, text->n, 0, f);
+    return s == ST_OK ? mark(&j->target, 0, j->ids.n, all, f) : s;
+}
+
+static bool is_assistant(const struct json *message)
+{
+    const char *role = json_string(json_get(message, "role"));
+    return role && strcmp(role, "assistant") == 0;
+}
+
+/* One assistant turn by itself, as generation will see it. */
+static enum status turn_row(struct chat_job *j, const struct text *prompt, const struct text *turn,
+                            struct fault *f)
+{
+    enum status s = take_text(j, turn, !j->d->o.mask_prompt, f);
+    if (s == ST_OK && j->d->o.mask_prompt)
+        s = mark_span(j, turn, prompt->n, turn->n, f);
+    return s == ST_OK ? dataset_add_row(j->d, &j->ids, &j->target, j->line, f) : s;
+}
+
+struct turn {
+    struct text prompt, turn; /* messages[:i] with the generation prompt; messages[:i+1] */
+};
+
+static enum status render_turn(struct chat_job *j, struct turn *t, size_t i, struct fault *f)
+{
+    t->prompt.n = t->turn.n = 0;
+    enum status s = render(j, &t->prompt, i, true, NULL, f);
+    if (s == ST_OK)
+        s = render(j, &t->turn, i + 1, false, NULL, f);
+    if (s == ST_OK && (t->turn.n < t->prompt.n ||
+                       (t->prompt.n > 0 && memcmp(t->turn.p, t->prompt.p, t->prompt.n) != 0))) {
+        fault_set(
+            f, ST_FORMAT,
+            "%s: line %d: the chat template does not begin assistant message %zu with its own "
+            "generation prompt",
+            j->d->path, j->line, i + 1);
+        s = fault_remedy(f, "use another chat template, or rows of {\"text\": \"…\"}");
+    }
+    return s;
+}
+
+static bool is_prefix(const struct text *part, const struct text *whole)
+{
+    return part->n <= whole->n && (part->n == 0 || memcmp(part->p, whole->p, part->n) == 0);
+}
+
+/* pass 0 asks whether every turn's rendering is a prefix of the whole; pass 1 makes the row(s). */
+static enum status turns_pass(struct chat_job *j, bool *prefix, int pass, struct fault *f)
+{
+    struct turn t = {0};
+    enum status s = ST_OK;
+    size_t i = 0;
+    if (pass == 1 && *prefix)
+        s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
+    for (const struct json *m = json_first(j->messages); s == ST_OK && m; m = json_next(m), i++) {
+        if (!is_assistant(m))
+            continue;
+        s = render_turn(j, &t, i, f);
+        if (s != ST_OK)
+            break;
+        if (pass == 0)
+            *prefix = *prefix && is_prefix(&t.turn, &j->whole);
+        else if (!*prefix)
+            s = turn_row(j, &t.prompt, &t.turn, f);
+        else if (j->d->o.mask_prompt)
+            s = mark_span(j, &j->whole, t.prompt.n, t.turn.n, f);
+    }
+    if (s == ST_OK && pass == 1 && *prefix)
+        s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
+    text_free(&t.prompt);
+    text_free(&t.turn);
+    return s;
+}
+
+static enum status chat_rows(struct chat_job *j, struct fault *f)
+{
+    struct chat_spans spans = {0};
+    bool marked = chat_has_generation(j->d->o.chat), prefix = true;
+    enum status s = render(j, &j->whole, json_count(j->messages), false, &spans, f);
+    if (s == ST_OK && marked) {
+        s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
+        for (size_t i = 0; s == ST_OK && j->d->o.mask_prompt && i < spans.n; i++)
+            s = mark_span(j, &j->whole, spans.p[i].at, spans.p[i].end, f);
+        if (s == ST_OK)
+            s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
+    } else {
+        for (int pass = 0; s == ST_OK && pass < 2; pass++)
+            s = turns_pass(j, &prefix, pass, f);
+    }
+    chat_spans_free(&spans);
+    text_free(&j->whole);
+    ids_free(&j->ids);
+    text_free(&j->target);
+    return s;
+}
+
+/* A turn says something when its content is not empty or it calls a tool. */
+static bool says_something(const struct json *m)
+{
+    const struct json *content = json_get(m, "content");
+    const char *text = json_string(content);
+    return (text && text[0] != '\0') || json_count(content) > 0 ||
+           json_count(json_get(m, "tool_calls")) > 0;
+}
+
+static enum status messages_row(struct dataset *d, const struct json *messages,
+                                const struct json *tools, int line, struct fault *f)
+{
+    bool answered = false;
+    if (json_kind(messages) != JSON_ARRAY || !json_first(messages))
+        return wrong(d, line, "has no list of messages",
+                     "\"messages\" is a list of {role, content}", f);
+    for (const struct json *m = json_first(messages); m; m = json_next(m)) {
+        if (json_kind(m) != JSON_OBJECT || !json_string(json_get(m, "role")))
+            return wrong(d, line, "has a message without a role",
+                         "each message is an object with \"role\" and \"content\"", f);
+        answered = answered || (is_assistant(m) && says_something(m));
+    }
+    if (!answered)
+        return wrong(d, line, "has no assistant message that says anything, and so no target",
+                     "remove the line, or give it an assistant message", f);
+    if (!d->o.chat)
+        return wrong(d, line, "is a conversation, and the model has no chat template",
+                     "use a model with a chat template, or rows of {\"text\": \"…\"}", f);
+    struct chat_job j = {.d = d, .messages = messages, .tools = tools, .line = line};
+    return chat_rows(&j, f);
+}
+
+static enum status pair_row(struct dataset *d, const struct json *root, int line, struct fault *f)
+{
+    const char *prompt = json_string(json_get(root, "prompt"));
+    const char *completion = json_string(json_get(root, "completion"));
+    if (!prompt || !completion)
+        return wrong(d, line, "has a prompt or completion that is not a string",
+                     "both are strings: {\"prompt\": \"…\", \"completion\": \"…\"}", f);
+    if (completion[0] == '\0')
+        return wrong(d, line, "has an empty completion and so no target to train on",
+                     "remove the line, or give it a completion", f);
+    if (!d->o.chat)
+        return plain_pair(d, prompt, completion, line, f);
+    struct json_doc *doc = json_new_array();
+    if (!doc)
+        return fault_nomem(f, "a conversation", 0);
+    static const char *const roles[] = {"user", "assistant"};
+    const char *const texts[] = {prompt, completion};
+    for (int i = 0; i < 2; i++) {
+        struct json *m = json_add_object(json_edit(doc), NULL);
+        json_add_string(m, "role", roles[i]);
+        json_add_string(m, "content", texts[i]);
+    }
+    enum status s = messages_row(d, json_root(doc), NULL, line, f);
+    json_close(&doc);
+    return s;
+}
+
+static const char *kind_of(const struct json *root)
+{
+    if (json_get(root, "prompt") && json_get(root, "completion"))
+        return "prompt/completion";
+    if (json_get(root, "messages"))
+        return "messages";
+    return json_get(root, "text") ? "text" : NULL;
+}
+
+enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f)
+{
+    const char *kind = kind_of(root);
+    if (!kind)
+        return wrong(d, line, "has none of the known keys",
+                     "rows have \"text\", \"prompt\" and \"completion\", or \"messages\"", f);
+    if (d->kind[0] == '\0')
+        d->kind = kind;
+    if (strcmp(d->kind, kind) != 0) {
+        fault_set(f, ST_FORMAT, "%s: line %d is a %s row among %s rows", d->path, line, kind,
+                  d->kind);
+        return fault_remedy(f, "keep rows of one kind in a file");
+    }
+    if (strcmp(kind, "messages") == 0)
+        return messages_row(d, json_get(root, "messages"), json_get(root, "tools"), line, f);
+    if (strcmp(kind, "prompt/completion") == 0)
+        return pair_row(d, root, line, f);
+    const char *text = json_string(json_get(root, "text"));
+    if (!text)
+        return wrong(d, line, "has a text that is not a string", "\"text\" is a string", f);
+    return text_row(d, text, line, f);
+}
