@@ -218,7 +218,7 @@ void cpu_scratch_release(kern *k, size_t at)
 }
 
 /* f32 values that one op may hold at a time, the largest of these uses being their sum's bound:
- *   rows * (2 rank + 3 heads)         H or G, D and statistics per head
+ *   rows * (2 rank + 3 heads + 2)     H or G (in double), D and statistics per head, losses
  *   16 * rank * 2 width               partial sums of dA and dB, one a block of rows
  *   2 * rows * kv_heads * head_dim    partial dK and dV
  *   min(rows, 256) * vocab            a chunk of logits
@@ -228,7 +228,7 @@ static size_t scratch_bytes(const struct kern_specs *s)
 {
     size_t rows = (size_t)s->rows, width = (size_t)s->width, rank = (size_t)s->rank;
     size_t chunk = rows < 256 ? rows : 256;
-    size_t n = rows * (2 * rank + 3 * (size_t)s->heads);
+    size_t n = rows * (2 * rank + 3 * (size_t)s->heads + 2);
     n += 16 * rank * 2 * width;
     n += 2 * rows * (size_t)s->kv_heads * (size_t)s->head_dim;
     n += chunk * (size_t)s->vocab;

@@ -41,6 +41,11 @@ static inline int32_t *cpu_i32(struct kref r)
 {
     return (int32_t *)r.buf->p + r.at;
 }
+/* Where element (row, col) stands, for cpu_get and cpu_set. */
+static inline size_t cpu_at(struct kref m, int row, int col)
+{
+    return (size_t)row * (size_t)m.ld + (size_t)col;
+}
 static inline double cpu_get(struct kref r, size_t i)
 {
     i += r.at;

@@ -259,7 +259,7 @@ static enum status spec_check(const struct kweight_spec *s, struct fault *f)
 enum status kweight_load(struct kweight **out, kern *k, const struct kweight_spec *s,
                          struct fault *f)
 {
-    struct kweight *w;
+    struct kweight *w = NULL;
     if (spec_check(s, f) != ST_OK || k->state->device->weight_load(&w, k, s, f) != ST_OK)
         return f->code;
     w->k = k;
@@ -297,7 +297,7 @@ int kweight_cols(const struct kweight *w)
 
 static enum status grow(kbuf **b, kern *k, enum dtype dtype, size_t count, struct fault *f)
 {
-    kbuf *larger;
+    kbuf *larger = NULL;
     if (count == 0 || (*b && (*b)->count >= count))
         return ST_OK;
     if (kbuf_new(&larger, k, dtype, count, "scratch", f) != ST_OK)

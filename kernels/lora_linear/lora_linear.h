@@ -25,15 +25,16 @@
 #define KERNELS_LORA_LINEAR_H
 
 #include "kernels/kern.h"
+#include "kernels/rng.h"
 
 enum { KLORA_MAX = 4 };
 
 struct klora {
-    int col, cols;   /* the output columns [col, col + cols) it adds to */
+    int col, cols; /* the output columns [col, col + cols) it adds to */
     int rank;
-    float scale;     /* s */
-    size_t a, b;     /* where A and B start in the flat buffers */
-    uint32_t id;     /* names its dropout masks; < 65536 */
+    float scale; /* s */
+    size_t a, b; /* where A and B start in the flat buffers */
+    uint32_t id; /* names its dropout masks; < 65536 */
 };
 
 struct klinear {
@@ -57,6 +58,20 @@ typedef void lora_linear_bwd_fn(kern *k, struct kref dx, struct kref grads, stru
                                 struct kref x, struct kref h, struct kref params,
                                 const struct klinear *lin, int rows, const struct kdropout *drop,
                                 enum kwrite mode);
+
+static inline bool kdropout_on(const struct kdropout *d)
+{
+    return d && d->p > 0.0f;
+}
+
+/* Whether element number r*in + c of adapter id's input is dropped. */
+static inline bool kdropout_drops(const struct kdropout *d, uint32_t id, size_t element)
+{
+    uint32_t word[4];
+    uint64_t stream = (uint64_t)d->step << 32 | (uint64_t)d->micro << 16 | id;
+    rng_philox(word, d->seed, stream, element / 4);
+    return rng_uniform(word[element % 4]) < d->p;
+}
 
 /* The sum of a linear's adapter ranks: columns of h. */
 static inline int klinear_rank(const struct klinear *lin)
