@@ -131,20 +131,21 @@ static int sync_fd(int fd)
     return 0;
 }
 
-static enum status sync_folder_of(const char *path, struct fault *f)
+/* Cuts the path for a moment rather than copying it: nothing may run short of memory here. */
+static enum status sync_folder_of(char *path, struct fault *f)
 {
-    const char *slash = strrchr(path, '/');
-    struct text t = {0};
-    enum status s = !slash ? text_adds(&t, ".", f)
-                           : text_add(&t, path, slash == path ? 1 : (size_t)(slash - path), f);
-    if (s != ST_OK)
-        return s;
-    int fd = open(t.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum status s = ST_OK;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = '\0';
+    const char *folder = !slash ? "." : slash == path ? "/" : path;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || sync_fd(fd) != 0)
-        s = file_fault(f, "write", t.p, errno);
+        s = file_fault(f, "write", folder, errno);
     if (fd >= 0)
         close(fd);
-    text_free(&t);
+    if (slash)
+        *slash = '/';
     return s;
 }
 

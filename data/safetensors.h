@@ -34,8 +34,8 @@
 struct safetensors;
 
 /* path: a .safetensors file, a *.index.json, or a folder that holds model.safetensors.index.json or
- * model.safetensors. The shards of an index stand in its folder and hold exactly the tensors that
- * weight_map gives them; shard names with a slash are refused. */
+ * model.safetensors. The shards of an index stand in its folder; each tensor of weight_map is in its
+ * shard and in no other; shard names with a slash are refused. */
 enum status safetensors_open(struct safetensors **out, const char *path, struct fault *f);
 void safetensors_close(struct safetensors **st);
 
@@ -64,9 +64,10 @@ enum status safetensors_declare(struct safetensors_out *w, const struct tensor *
 
 /* The tensor that the next byte belongs to, or NULL when all are written. The order is that of
  * declaring, with wider dtypes first within a file (so that each is aligned to its size). */
-const struct tensor *safetensors_next(const struct safetensors_out *w);
+const struct tensor *safetensors_next(struct safetensors_out *w);
 
-/* Its bytes, from the first to the last, in one call or several; never across two tensors. */
+/* Its bytes, from the first to the last, in one call or several; never across two tensors. A tensor
+ * without elements takes one call with n = 0. The first call ends the declaring. */
 enum status safetensors_write(struct safetensors_out *w, const void *bytes, size_t n,
                               struct fault *f);
 

@@ -12,6 +12,7 @@
 #ifndef TESTS_DATA_SHORT_MEMORY_H
 #define TESTS_DATA_SHORT_MEMORY_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,7 +44,10 @@ void *realloc(void *p, size_t n);
 
 static inline bool short_memory_now(void)
 {
-    return short_memory_left > 0 && --short_memory_left == 0;
+    bool now = short_memory_left > 0 && --short_memory_left == 0;
+    if (now)
+        errno = ENOMEM;
+    return now;
 }
 
 void *malloc(size_t n)
