@@ -38,6 +38,8 @@
  *   vi_shl(i, n) vi_shr(i, n)      logical, n a constant
  *   vi_eq(i, j) vi_gt(i, j) -> vm  signed         vi_sel(m, i, j) = m ? i : j
  *   vi_mul_wide(&hi, i, j)         unsigned 32 x 32 bits: returns the low half, stores the high one
+ *   vi_transpose4(v)                              vi v[4]: in each group of four lanes, lane j of
+ *                                                 v[i] and lane i of v[j] change places
  *   vi_load_u16(p) vi_load_u16_n(p, n)            16-bit words, zero-extended
  *   vi_store_u16(p, i) vi_store_u16_n(p, i, n)    the low halves of lanes below 65536
  *   vf_load_f16(p) vf_load_f16_n(p, n) vf_store_f16(p, a) vf_store_f16_n(p, a, n)
@@ -142,9 +144,9 @@ static inline vf vf_neg(vf a)
 }
 
 /* e^x, error below 1 ulp everywhere, subnormal results included; -inf gives 0, too large an x gives
- * inf, NaN gives NaN. x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, the first so short that
- * n times it is exact), e^r by the polynomial of Moshier's Cephes (expf), then times 2^n. n is rounded
- * by adding 1.5 * 2^23, which leaves no room for a fraction. */
+ * inf, NaN gives NaN. x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, the first so short
+ * that n times it is exact), e^r by the polynomial of Moshier's Cephes (expf), then times 2^n. n is
+ * rounded by adding 1.5 * 2^23, which leaves no room for a fraction. */
 static inline vf vf_exp(vf x)
 {
     const vf magic = vf_set1(12582912.0f);
@@ -162,11 +164,12 @@ static inline vf vf_exp(vf x)
     return vf_scale2(p, n);
 }
 
-/* 1 / (1 + e^-x), error below 2.5 ulp where the result is a normal number; 0 below -89. */
+/* 1 / (1 + e^-x), error below 2.5 ulp. For negative x it is e^x / (1 + e^x), so nothing overflows. */
 static inline vf vf_sigmoid(vf x)
 {
     const vf one = vf_set1(1.0f);
-    return vf_div(one, vf_add(one, vf_exp(vf_neg(x))));
+    vf e = vf_exp(vf_neg(vf_abs(x)));
+    return vf_div(vf_sel(vf_lt(x, vf_zero()), e, one), vf_add(one, e));
 }
 
 /* Error below 1.5 ulp: near 0 the polynomial of Cephes (tanhf), from 0.625 on

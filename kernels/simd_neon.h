@@ -184,6 +184,14 @@ static inline vi vi_mul_wide(vi *hi, vi a, vi b)
     *hi = vreinterpretq_s32_u32(vuzp2q_u32(low, high));
     return vreinterpretq_s32_u32(vuzp1q_u32(low, high));
 }
+static inline void vi_transpose4(vi v[4])
+{
+    int32x4x4_t t = {{v[0], v[1], v[2], v[3]}};
+    int32_t full[16];
+    vst4q_s32(full, t);
+    for (int i = 0; i < 4; i++)
+        v[i] = vi_load(full + 4 * i);
+}
 
 static inline uint16x4_t neon_load_u16_n(const uint16_t *p, int n)
 {

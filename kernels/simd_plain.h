@@ -190,6 +190,16 @@ static inline vi vi_mul_wide(vi *hi, vi a, vi b)
         hi->lane[l] = (uint32_t)((uint64_t)a.lane[l] * b.lane[l] >> 32);
     PLAIN_MAP(vi, a.lane[l] * b.lane[l]);
 }
+static inline void vi_transpose4(vi v[4])
+{
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < i; j++) {
+            uint32_t x = v[i].lane[j];
+            v[i].lane[j] = v[j].lane[i];
+            v[j].lane[i] = x;
+        }
+    }
+}
 
 static inline vi vi_load_u16(const uint16_t *p)
 {

@@ -179,6 +179,15 @@ static inline vi vi_mul_wide(vi *hi, vi a, vi b)
     *hi = _mm_unpackhi_epi64(low, high);
     return _mm_unpacklo_epi64(low, high);
 }
+static inline void vi_transpose4(vi v[4])
+{
+    vi a = _mm_unpacklo_epi32(v[0], v[1]), b = _mm_unpackhi_epi32(v[0], v[1]);
+    vi c = _mm_unpacklo_epi32(v[2], v[3]), d = _mm_unpackhi_epi32(v[2], v[3]);
+    v[0] = _mm_unpacklo_epi64(a, c);
+    v[1] = _mm_unpackhi_epi64(a, c);
+    v[2] = _mm_unpacklo_epi64(b, d);
+    v[3] = _mm_unpackhi_epi64(b, d);
+}
 
 static inline vi vi_load_u16(const uint16_t *p)
 {
