@@ -1,0 +1,508 @@
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/commands.h"
+#include "app/console.h"
+#include "app/train.h"
+#include "data/file.h"
+
+size_t train_options(struct option options[TRAIN_OPTIONS], struct train_settings *s)
+{
+    *s = (struct train_settings){
+        .common = COMMON_DEFAULTS,
+        .output = "adapters",
+        .target_modules = "all-linear",
+        .lr_schedule = "constant",
+        .rank = 16,
+        .alpha = 32,
+        .batch_size = 4,
+        .accumulate = 1,
+        .max_seq_length = 2048,
+        .learning_rate = 2e-4,
+        .weight_decay = 0.01,
+        .max_grad_norm = 1.0,
+        .steps_per_report = 10,
+        .steps_per_eval = 200,
+        .save_every = 100,
+        .shuffle = true,
+    };
+    const struct option table[] = {
+        {.name = "model",
+         .kind = OPT_STRING,
+         .to = &s->model,
+         .arg = "BASE.h5",
+         .help = "the base file that wick import made"},
+        {.name = "data",
+         .kind = OPT_STRING,
+         .to = &s->data,
+         .arg = "DIR|FILE",
+         .help = "a folder with train/valid .jsonl or .txt, or one file"},
+        {.name = "output",
+         .kind = OPT_STRING,
+         .to = &s->output,
+         .arg = "RUN",
+         .help = "the run's folder",
+         .alias = "adapter-path"},
+        {.name = "overwrite",
+         .kind = OPT_BOOL,
+         .to = &s->overwrite,
+         .help = "replace a run that stands in the output folder"},
+        {.name = "resume",
+         .kind = OPT_STRING,
+         .to = &s->resume,
+         .arg = "RUN",
+         .help = "go on with a run; its settings come from its train.json"},
+        {.name = "adapter-init",
+         .kind = OPT_STRING,
+         .to = &s->adapter_init,
+         .arg = "DIR",
+         .help = "start from this PEFT adapter's values"},
+        {.name = "rank",
+         .kind = OPT_INT,
+         .to = &s->rank,
+         .min = 1,
+         .max = 65536,
+         .arg = "R",
+         .help = "rank of the adapters"},
+        {.name = "alpha",
+         .kind = OPT_REAL,
+         .to = &s->alpha,
+         .min = 1e-6,
+         .max = 1e6,
+         .arg = "A",
+         .help = "scale: alpha / rank"},
+        {.name = "dropout",
+         .kind = OPT_REAL,
+         .to = &s->dropout,
+         .min = 0,
+         .max = 0.99,
+         .arg = "P",
+         .help = "dropout on each adapter's input"},
+        {.name = "use-rslora",
+         .kind = OPT_BOOL,
+         .to = &s->use_rslora,
+         .help = "scale: alpha / sqrt(rank)"},
+        {.name = "target-modules",
+         .kind = OPT_STRING,
+         .to = &s->target_modules,
+         .arg = "NAMES",
+         .help = "all-linear, names with commas, or a regex"},
+        {.name = "num-layers",
+         .kind = OPT_INT,
+         .to = &s->num_layers,
+         .min = -1,
+         .max = 10000,
+         .arg = "N",
+         .help = "adapt the last N layers alone (all)"},
+        {.name = "batch-size",
+         .kind = OPT_INT,
+         .to = &s->batch_size,
+         .min = 1,
+         .max = 65536,
+         .arg = "B",
+         .help = "rows of a micro-batch"},
+        {.name = "grad-accumulation-steps",
+         .kind = OPT_INT,
+         .to = &s->accumulate,
+         .min = 1,
+         .max = 65535,
+         .arg = "N",
+         .help = "micro-batches of a step"},
+        {.name = "iters",
+         .kind = OPT_INT,
+         .to = &s->iters,
+         .min = 1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "optimizer steps"},
+        {.name = "epochs",
+         .kind = OPT_INT,
+         .to = &s->epochs,
+         .min = 1,
+         .max = 1e6,
+         .arg = "N",
+         .help = "passes over the data (1, unless --iters)"},
+        {.name = "max-seq-length",
+         .kind = OPT_INT,
+         .to = &s->max_seq_length,
+         .min = 2,
+         .max = 1 << 22,
+         .arg = "T",
+         .help = "longer rows are cut"},
+        {.name = "packing",
+         .kind = OPT_BOOL,
+         .to = &s->packing,
+         .help = "fill each row up with whole documents"},
+        {.name = "mask-prompt",
+         .kind = OPT_BOOL,
+         .to = &s->mask_prompt,
+         .help = "loss on completions and assistant turns alone"},
+        {.name = "shuffle", .kind = OPT_BOOL, .to = &s->shuffle, .help = "a new order each epoch"},
+        {.name = "seed",
+         .kind = OPT_INT,
+         .to = &s->seed,
+         .min = 0,
+         .max = 1e15,
+         .arg = "N",
+         .help = "of initial values, order and dropout"},
+        {.name = "learning-rate",
+         .kind = OPT_REAL,
+         .to = &s->learning_rate,
+         .min = 0,
+         .max = 10,
+         .arg = "LR",
+         .help = "the highest of the schedule"},
+        {.name = "lr-schedule",
+         .kind = OPT_CHOICE,
+         .to = &s->lr_schedule,
+         .choices = "constant|linear|cosine|wsd",
+         .help = "after the warm-up"},
+        {.name = "warmup",
+         .kind = OPT_INT,
+         .to = &s->warmup,
+         .min = 0,
+         .max = 1e9,
+         .arg = "N",
+         .help = "steps of linear warm-up"},
+        {.name = "decay",
+         .kind = OPT_INT,
+         .to = &s->decay,
+         .min = 0,
+         .max = 1e9,
+         .arg = "N",
+         .help = "last steps in which wsd decays (a tenth)"},
+        {.name = "weight-decay",
+         .kind = OPT_REAL,
+         .to = &s->weight_decay,
+         .min = 0,
+         .max = 10,
+         .arg = "W",
+         .help = "AdamW's"},
+        {.name = "max-grad-norm",
+         .kind = OPT_REAL,
+         .to = &s->max_grad_norm,
+         .min = 0,
+         .max = 1e9,
+         .arg = "G",
+         .help = "clip the gradient's norm; 0: never"},
+        {.name = "steps-per-report",
+         .kind = OPT_INT,
+         .to = &s->steps_per_report,
+         .min = 1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "a line in metrics.jsonl every N steps"},
+        {.name = "steps-per-eval",
+         .kind = OPT_INT,
+         .to = &s->steps_per_eval,
+         .min = 1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "evaluate on valid every N steps"},
+        {.name = "val-batches",
+         .kind = OPT_INT,
+         .to = &s->val_batches,
+         .min = -1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "batches of an evaluation (all)"},
+        {.name = "save-every",
+         .kind = OPT_INT,
+         .to = &s->save_every,
+         .min = 1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "a checkpoint every N steps"},
+        {.name = "early-stop",
+         .kind = OPT_INT,
+         .to = &s->early_stop,
+         .min = 0,
+         .max = 1e9,
+         .arg = "N",
+         .help = "stop after N evaluations without improvement"},
+        {.name = "grad-checkpoint",
+         .kind = OPT_BOOL,
+         .to = &s->grad_checkpoint,
+         .help = "keep layer inputs alone and compute the rest again"},
+        COMMON_OPTIONS(s->common),
+    };
+    size_t n = sizeof table / sizeof *table;
+    memcpy(options, table, sizeof table);
+    return n;
+}
+
+/* ---- setting up -------------------------------------------------------------------------------------------- */
+
+static enum status open_data(struct train *t, struct fault *f)
+{
+    struct train_settings *set = &t->set;
+    struct session *s = &t->session;
+    char *test = NULL;
+    if (set->max_seq_length > s->config.max_positions)
+        set->max_seq_length = s->config.max_positions;
+    struct dataset_options o = {.tokenizer = s->tokenizer,
+                                .chat = s->chat,
+                                .seq_max = (int)set->max_seq_length,
+                                .vocab = s->config.vocab,
+                                .mask_prompt = set->mask_prompt,
+                                .now = t->now};
+    enum status st = dataset_find(&t->train_path, &t->valid_path, &test, set->data, f);
+    free(test);
+    if (st == ST_OK && !t->train_path) {
+        fault_set(f, ST_ABSENT, "%s holds no train.jsonl or train.txt", set->data);
+        st = fault_remedy(f, "name the training file train.jsonl, or give --data the file itself");
+    }
+    if (st == ST_OK)
+        st = dataset_open(&t->data, t->train_path, &o, f);
+    if (st == ST_OK && t->valid_path)
+        st = dataset_open(&t->valid, t->valid_path, &o, f);
+    if (st != ST_OK)
+        return st;
+    struct dataset_stats d = dataset_stats(t->data);
+    console_note("%s: %zu %s rows, %zu tokens, %zu of them targets", t->train_path, d.rows,
+                 dataset_kind(t->data), d.tokens, d.targets);
+    if (d.cut_rows > 0)
+        console_warn("%zu rows are longer than %lld tokens and were cut: %.1f%% of all tokens are "
+                     "lost",
+                     d.cut_rows, (long long)set->max_seq_length,
+                     100.0 * (double)d.cut_tokens / (double)(d.tokens + d.cut_tokens));
+    return ST_OK;
+}
+
+static enum status plan_steps(struct train *t, struct fault *f)
+{
+    struct train_settings *set = &t->set;
+    if (set->iters > 0 && set->epochs > 0) {
+        fault_set(f, ST_USAGE, "--iters and --epochs were both given");
+        return fault_remedy(f, "give the number of optimizer steps, or of passes over the data");
+    }
+    if (set->iters == 0 && set->epochs == 0)
+        set->epochs = 1;
+    struct sampler_options o = {.batch = (int)set->batch_size,
+                                .accumulate = (int)set->accumulate,
+                                .shuffle = set->shuffle,
+                                .packing = set->packing,
+                                .epochs = set->epochs,
+                                .seq_max = (int)set->max_seq_length,
+                                .seed = (uint64_t)set->seed};
+    enum status s = sampler_new(&t->sampler, t->data, &o, f);
+    t->steps = set->iters;
+    if (s == ST_OK && set->iters == 0)
+        s = sampler_windows(&t->steps, t->sampler, f);
+    if (s == ST_OK && t->steps > INT_MAX)
+        s = fault_set(f, ST_RANGE, "%lld steps are too many", (long long)t->steps);
+    if (set->decay == 0)
+        set->decay = (t->steps + 9) / 10;
+    static const char *const kinds[] = {"constant", "linear", "cosine", "wsd"};
+    int kind = 0;
+    while (strcmp(kinds[kind], set->lr_schedule) != 0)
+        kind++;
+    t->schedule = (struct schedule){(enum schedule_kind)kind, set->learning_rate, set->warmup,
+                                    set->decay, t->steps};
+    return s;
+}
+
+static enum status plan_adapters(struct train *t, struct fault *f)
+{
+    struct train_settings *set = &t->set;
+    struct adapter_spec spec = {.rank = (int)set->rank,
+                                .alpha = set->alpha,
+                                .dropout = set->dropout,
+                                .use_rslora = set->use_rslora,
+                                .target_modules = set->target_modules,
+                                .num_layers = set->num_layers > 0 ? (int)set->num_layers : 0};
+    enum status s =
+        adapters_new(&t->session.adapters, &t->session.config, &spec, (uint64_t)set->seed, f);
+    if (s == ST_OK && set->adapter_init)
+        s = adapters_init_from(t->session.adapters, set->adapter_init, f);
+    return s;
+}
+
+static enum status open_model(struct train *t, struct fault *f)
+{
+    struct model_shape shape = {.rows_max = sampler_rows_max(t->sampler),
+                                .backward = true,
+                                .grad_checkpoint = t->set.grad_checkpoint};
+    if (t->valid) { /* evaluation runs with the same batch size, in the file's order */
+        struct sampler_options o = {.batch = (int)t->set.batch_size,
+                                    .accumulate = 1,
+                                    .packing = t->set.packing,
+                                    .epochs = 1,
+                                    .seq_max = (int)t->set.max_seq_length};
+        struct sampler *v;
+        enum status s = sampler_new(&v, t->valid, &o, f);
+        if (s != ST_OK)
+            return s;
+        if (sampler_rows_max(v) > shape.rows_max)
+            shape.rows_max = sampler_rows_max(v);
+        sampler_free(&v);
+    }
+    enum status s = session_device(&t->session, &t->set.common, f);
+    if (s == ST_OK)
+        s = session_model(&t->session, &shape, f);
+    if (s == ST_OK)
+        s = model_train_begin(t->session.model, (uint64_t)t->set.seed, f);
+    return s;
+}
+
+static void tell_plan(const struct train *t)
+{
+    const struct adapters *a = t->session.adapters;
+    const struct kern_info *info = kern_info(t->session.k);
+    console_note("%s on %s (%s), %d threads", t->session.config.family, info->name, info->tier,
+                 info->threads);
+    console_note("%zu trainable numbers in %d adapters, scale %g; %lld steps of %lld rows",
+                 adapters_values(a), adapters_count(a), adapters_scale(a), (long long)t->steps,
+                 (long long)(t->set.batch_size * t->set.accumulate));
+}
+
+static enum status set_up(struct train *t, struct fault *f)
+{
+    enum status s = session_base(&t->session, t->set.model, f);
+    if (s == ST_OK)
+        s = open_data(t, f);
+    if (s == ST_OK)
+        s = plan_steps(t, f);
+    if (s == ST_OK && t->run)
+        s = run_check(t->run, t, f);
+    if (s == ST_OK)
+        s = plan_adapters(t, f);
+    return s == ST_OK ? open_model(t, f) : s;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------- */
+
+static enum status tell_result(const struct train *t, const struct train_state *st, struct fault *f)
+{
+    const struct kern_info *info = kern_info(t->session.k);
+    bool cpu = strcmp(info->backend, "cpu") == 0;
+    if (!t->set.common.json) {
+        console_note("done: %lld steps, loss %.4f; the adapter is in %s, the curves in "
+                     "%s/report.html",
+                     (long long)st->step, st->loss, run_path(t->run), run_path(t->run));
+        return ST_OK;
+    }
+    struct json_doc *doc = json_new_object();
+    struct json *o = doc ? json_edit(doc) : NULL;
+    if (!doc)
+        return fault_nomem(f, "the result", 0);
+    json_add_int(o, "steps", st->step);
+    json_add_number(o, "loss", st->loss);
+    json_add_number(o, "eval_loss", st->best_step > 0 ? st->eval_loss : NAN);
+    if (st->best_step > 0)
+        json_add_int(o, "best_step", st->best_step);
+    else
+        json_add_null(o, "best_step");
+    json_add_int(o, "tokens", st->total_tokens);
+    json_add_number(o, "seconds", st->seconds);
+    json_add_number(o, "tokens_per_second",
+                    st->seconds > 0 ? (double)st->input_tokens / st->seconds : 0);
+    json_add_int(o, "peak_memory_bytes",
+                 (int64_t)(cpu ? console_peak_memory() : kern_memory(t->session.k).peak));
+    json_add_string(o, "adapter", run_path(t->run));
+    json_add_string(o, "device", info->id);
+    return console_json(doc, f);
+}
+
+static enum status train_run(struct train *t, struct fault *f)
+{
+    struct train_state state = {0};
+    bool found = false;
+    enum status s = t->set.resume ? run_resume(&t->run, t, f) : ST_OK;
+    if (s == ST_OK)
+        s = set_up(t, f);
+    if (s == ST_OK && !t->run)
+        s = run_create(&t->run, t, f);
+    else if (s == ST_OK)
+        s = run_restore(t->run, t, &state, &found, f);
+    if (s != ST_OK)
+        return s;
+    tell_plan(t);
+    if (found && state.finished) {
+        console_note("%s is finished: nothing to do", run_path(t->run));
+        return tell_result(t, &state, f);
+    }
+    if (found)
+        console_note("going on after step %lld", (long long)state.step);
+    s = train_loop(t, &state, f);
+    return s == ST_OK ? tell_result(t, &state, f) : s;
+}
+
+static void train_close(struct train *t)
+{
+    run_close(&t->run);
+    window_free(&t->window[0]);
+    window_free(&t->window[1]);
+    sampler_free(&t->sampler);
+    dataset_close(&t->data);
+    dataset_close(&t->valid);
+    session_close(&t->session);
+    free(t->train_path);
+    free(t->valid_path);
+}
+
+/* The flags that may go with --resume. */
+static enum status check_resume(const struct command_line *c, struct fault *f)
+{
+    static const char *const with[] = {"resume", "device", "threads", "json", "quiet"};
+    for (size_t i = 0; i < c->count; i++) {
+        bool allowed = !c->options[i].given;
+        for (size_t j = 0; j < sizeof with / sizeof *with; j++)
+            allowed = allowed || strcmp(c->options[i].name, with[j]) == 0;
+        if (!allowed) {
+            fault_set(f, ST_RANGE, "--%s cannot be changed by --resume", c->options[i].name);
+            return fault_remedy(f, "only --device, --threads, --json and --quiet go with --resume");
+        }
+    }
+    return ST_OK;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    struct fault f = {0};
+    struct train t = {.now = time(NULL)};
+    struct option options[TRAIN_OPTIONS];
+    struct text bytes = {0};
+    struct json_doc *config = NULL;
+    struct command_line c = {
+        .usage = "wick train [CONFIG.json] [--model BASE.h5 --data DIR] [options]",
+        .about = "Trains a LoRA adapter. Flags win over the config file, which wins over the\n"
+                 "defaults in parentheses. The run's folder then holds a PEFT adapter, best/,\n"
+                 "checkpoints/, metrics.jsonl, report.html and train.json.",
+        .options = options,
+        .count = train_options(options, &t.set),
+        .positional = {{"CONFIG.json", &t.set.config, false}},
+    };
+    enum status s = args_parse(&c, argc, argv, &f);
+    if (s == ST_OK && c.help) {
+        args_help(&c);
+        return 0;
+    }
+    if (s == ST_OK && t.set.config) {
+        s = file_read(&bytes, t.set.config, 1 << 20, &f);
+        if (s == ST_OK)
+            s = json_parse(&config, bytes.p, bytes.n, t.set.config, &f);
+        if (s == ST_OK)
+            s = args_config(&c, json_root(config), t.set.config, &f);
+    }
+    if (s == ST_OK && t.set.resume)
+        s = check_resume(&c, &f);
+    else if (s == ST_OK && (!t.set.model || !t.set.data)) {
+        fault_set(&f, ST_USAGE, "%s is missing", t.set.model ? "--data" : "--model");
+        s = fault_remedy(&f, "usage: %s", c.usage);
+    }
+    console_quiet(t.set.common.quiet);
+    int code = s == ST_OK ? 0 : console_fail_usage(&f);
+    if (s == ST_OK && (s = train_run(&t, &f)) != ST_OK) {
+        console_fail(&f);
+        code = s == ST_INTERRUPTED ? 130 : 1;
+    }
+    train_close(&t);
+    json_close(&config);
+    text_free(&bytes);
+    return code;
+}

@@ -1,0 +1,246 @@
+/* Checkpoints of a run: found, read, written, thinned out. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/console.h"
+#include "app/run_impl.h"
+#include "data/checkpoint.h"
+#include "data/file.h"
+
+void names_free(struct names *n)
+{
+    for (size_t i = 0; i < n->n; i++)
+        free(n->p[i]);
+    free(n->p);
+    *n = (struct names){0};
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static enum status add_name(struct names *out, const char *folder, const char *name,
+                            struct fault *f)
+{
+    struct text t = {0};
+    void *p = realloc(out->p, (out->n + 1) * sizeof *out->p);
+    if (!p)
+        return fault_nomem(f, "a list of checkpoints", (out->n + 1) * sizeof *out->p);
+    out->p = p;
+    enum status s = file_join(&t, folder, name, f);
+    if (s == ST_OK)
+        out->p[out->n++] = t.p;
+    return s;
+}
+
+enum status run_checkpoints(struct names *out, const struct run *r, struct fault *f)
+{
+    struct text path = {0};
+    enum status s = run_path_of(&path, r, "checkpoints", f);
+    DIR *d = s == ST_OK ? opendir(path.p) : NULL;
+    for (struct dirent *e; s == ST_OK && d && (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        if (n > 3 && strcmp(e->d_name + n - 3, ".h5") == 0)
+            s = add_name(out, path.p, e->d_name, f);
+    }
+    if (d)
+        closedir(d);
+    if (s == ST_OK && out->n > 1)
+        qsort(out->p, out->n, sizeof *out->p, by_name);
+    if (s != ST_OK)
+        names_free(out);
+    text_free(&path);
+    return s;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------- */
+
+static enum status state_text(struct text *to, const struct train *t, const struct train_state *st,
+                              struct fault *f)
+{
+    const struct kern_info *info = kern_info(t->session.k);
+    struct json_doc *doc = json_new_object();
+    struct json *o = doc ? json_edit(doc) : NULL;
+    if (!doc)
+        return fault_nomem(f, "a checkpoint", 0);
+    json_add_int(o, "step", st->step);
+    json_add_int(o, "total_tokens", st->total_tokens);
+    json_add_int(o, "input_tokens", st->input_tokens);
+    json_add_int(o, "eval_step", st->eval_step);
+    json_add_int(o, "stale", st->stale);
+    json_add_int(o, "best_step", st->best_step);
+    json_add_number(o, "loss", st->loss);
+    json_add_number(o, "eval_loss", st->eval_loss);
+    json_add_number(o, "best_loss", st->best_loss);
+    json_add_number(o, "seconds", st->seconds);
+    json_add_int(o, "epoch", (int64_t)st->at.epoch);
+    json_add_int(o, "cursor", (int64_t)st->at.cursor);
+    json_add_bool(o, "finished", st->finished);
+    json_add_string(o, "device", info->name);
+    json_add_string(o, "tier", info->tier);
+    enum status s = json_print(to, doc, false, f);
+    json_close(&doc);
+    return s;
+}
+
+static enum status write_checkpoint(const char *path, struct train *t, const struct train_state *st,
+                                    const float *values, size_t n, struct fault *f)
+{
+    struct checkpoint_out *w = NULL;
+    struct text state = {0};
+    enum status s = state_text(&state, t, st, f);
+    if (s == ST_OK)
+        s = checkpoint_create(&w, path, f);
+    if (s == ST_OK)
+        s = checkpoint_add(w, "adapter", DT_F32, values, n, f);
+    if (s == ST_OK)
+        s = checkpoint_add(w, "m", DT_F32, values + n, n, f);
+    if (s == ST_OK)
+        s = checkpoint_add(w, "v", DT_F32, values + 2 * n, n, f);
+    if (s == ST_OK)
+        s = checkpoint_add_text(w, "state", state.p, f);
+    if (s == ST_OK)
+        s = checkpoint_commit(w, f);
+    checkpoint_out_close(&w);
+    text_free(&state);
+    return s;
+}
+
+/* All but the newest two: the one just written, and the one before it. */
+static enum status thin_out(const struct run *r, struct fault *f)
+{
+    struct names names = {0};
+    enum status s = run_checkpoints(&names, r, f);
+    for (size_t i = 0; i + 2 < names.n; i++)
+        unlink(names.p[i]);
+    names_free(&names);
+    return s;
+}
+
+enum status run_save(struct run *r, struct train *t, const struct train_state *st, struct fault *f)
+{
+    size_t n = adapters_values(t->session.adapters);
+    float *values = malloc(3 * n * sizeof *values);
+    struct text path = {0};
+    if (!values)
+        return fault_nomem(f, "a checkpoint", 3 * n * sizeof *values);
+    enum status s = model_state_read(t->session.model, values, values + n, values + 2 * n, f);
+    if (s == ST_OK) {
+        memcpy(adapters_data(t->session.adapters), values, n * sizeof *values);
+        s = adapters_save(t->session.adapters, r->dir, base_source(t->session.base), f);
+    }
+    if (s == ST_OK)
+        s = text_addf(&path, f, "%s/checkpoints/%08lld.h5", r->dir, (long long)st->step);
+    if (s == ST_OK)
+        s = write_checkpoint(path.p, t, st, values, n, f);
+    if (s == ST_OK)
+        s = thin_out(r, f);
+    if (s == ST_OK)
+        s = run_report(r, t, f);
+    free(values);
+    text_free(&path);
+    return s;
+}
+
+enum status run_save_best(struct run *r, struct train *t, struct fault *f)
+{
+    struct text path = {0};
+    enum status s = run_path_of(&path, r, "best", f);
+    if (s == ST_OK)
+        s = model_state_read(t->session.model, adapters_data(t->session.adapters), NULL, NULL, f);
+    if (s == ST_OK)
+        s = adapters_save(t->session.adapters, path.p, base_source(t->session.base), f);
+    text_free(&path);
+    return s;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------- */
+
+static bool read_state(struct train_state *st, const struct json *o)
+{
+    int64_t epoch, cursor;
+    if (!json_int(json_get(o, "step"), &st->step) ||
+        !json_int(json_get(o, "total_tokens"), &st->total_tokens) ||
+        !json_int(json_get(o, "input_tokens"), &st->input_tokens) ||
+        !json_int(json_get(o, "eval_step"), &st->eval_step) ||
+        !json_int(json_get(o, "stale"), &st->stale) ||
+        !json_int(json_get(o, "best_step"), &st->best_step) ||
+        !json_int(json_get(o, "epoch"), &epoch) || !json_int(json_get(o, "cursor"), &cursor) ||
+        st->step < 0 || epoch < 0 || cursor < 0)
+        return false;
+    st->at.epoch = (uint64_t)epoch;
+    st->at.cursor = (uint64_t)cursor;
+    st->loss = json_number(json_get(o, "loss"), 0);
+    st->eval_loss = json_number(json_get(o, "eval_loss"), 0);
+    st->best_loss = json_number(json_get(o, "best_loss"), 0);
+    st->seconds = json_number(json_get(o, "seconds"), 0);
+    st->finished = json_bool(json_get(o, "finished"), false);
+    return true;
+}
+
+static void warn_if_elsewhere(const struct train *t, const struct json *o)
+{
+    const struct kern_info *info = kern_info(t->session.k);
+    const char *device = json_string(json_get(o, "device"));
+    const char *tier = json_string(json_get(o, "tier"));
+    if (device && tier && (strcmp(device, info->name) != 0 || strcmp(tier, info->tier) != 0))
+        console_warn("this run was made on %s (%s) and goes on with %s (%s): its last bits will "
+                     "differ from those of an uninterrupted run",
+                     device, tier, info->name, info->tier);
+}
+
+static enum status load(const char *path, struct train *t, struct train_state *st, struct fault *f)
+{
+    struct checkpoint *c = NULL;
+    struct json_doc *doc = NULL;
+    size_t n = adapters_values(t->session.adapters);
+    enum status s = checkpoint_open(&c, path, f);
+    if (s != ST_OK)
+        return s;
+    const char *text = checkpoint_text(c, "state");
+    const float *p = checkpoint_get(c, "adapter", DT_F32, n);
+    const float *m = checkpoint_get(c, "m", DT_F32, n), *v = checkpoint_get(c, "v", DT_F32, n);
+    if (text)
+        s = json_parse(&doc, text, strlen(text), path, f);
+    if (s == ST_OK && (!text || !p || !m || !v || !read_state(st, json_root(doc))))
+        s = fault_set(f, ST_FORMAT, "%s is not a checkpoint of this run", path);
+    if (s == ST_OK)
+        s = sampler_seek(t->sampler, st->at, f);
+    if (s == ST_OK)
+        s = model_state_write(t->session.model, p, m, v, f);
+    if (s == ST_OK)
+        warn_if_elsewhere(t, json_root(doc));
+    json_close(&doc);
+    checkpoint_close(&c);
+    return s;
+}
+
+enum status run_restore(struct run *r, struct train *t, struct train_state *st, bool *found,
+                        struct fault *f)
+{
+    struct names names = {0};
+    *found = false;
+    enum status s = run_checkpoints(&names, r, f);
+    for (size_t i = names.n; s == ST_OK && i > 0 && !*found; i--) {
+        struct fault why = {0};
+        struct train_state read = *st;
+        enum status tried = load(names.p[i - 1], t, &read, &why);
+        if (tried == ST_OK) {
+            *st = read;
+            *found = true;
+        } else if (i > 1) {
+            console_warn("%s; going back to the checkpoint before it", why.text);
+        } else {
+            *f = why;
+            s = tried;
+        }
+    }
+    names_free(&names);
+    if (s == ST_OK && !(*found && st->finished))
+        s = run_cut_metrics(r, *found ? st->step : 0, f);
+    return s;
+}

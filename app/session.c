@@ -1,0 +1,84 @@
+#include "app/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/console.h"
+
+enum status session_base(struct session *s, const char *path, struct fault *f)
+{
+    enum status st = base_open(&s->base, path, f);
+    if (st == ST_OK)
+        st = model_config_read(&s->config, base_files(s->base), f);
+    if (st == ST_OK)
+        st = tokenizer_open(&s->tokenizer, base_files(s->base), f);
+    if (st != ST_OK)
+        return st;
+    st = chat_open(&s->chat, base_files(s->base), f);
+    return st == ST_ABSENT ? ST_OK : st;
+}
+
+/* Where compiled device programs are kept; empty when there is no home. */
+static void find_cache(char *to, size_t size)
+{
+    const char *own = getenv("WICK_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    to[0] = '\0';
+    if (own && *own)
+        snprintf(to, size, "%s", own);
+    else if (xdg && *xdg == '/')
+        snprintf(to, size, "%s/wick", xdg);
+    else if (home && *home == '/')
+        snprintf(to, size, "%s/.cache/wick", home);
+}
+
+enum status device_open(kern **k, const struct common *c, struct fault *f)
+{
+    char cache[1024];
+    find_cache(cache, sizeof cache);
+    struct kern_options o = {.threads = (int)c->threads, .cache_dir = cache[0] ? cache : NULL};
+    o.precision = strcmp(c->precision, "f32") == 0    ? KERN_F32
+                  : strcmp(c->precision, "bf16") == 0 ? KERN_BF16
+                                                      : KERN_AUTO;
+    enum status st = kern_open(k, c->device, &o, f);
+    if (st == ST_OK && kern_info(*k)->note[0])
+        console_note("%s", kern_info(*k)->note);
+    return st;
+}
+
+enum status session_device(struct session *s, const struct common *c, struct fault *f)
+{
+    return device_open(&s->k, c, f);
+}
+
+enum status session_adapter(struct session *s, const char *dir, struct fault *f)
+{
+    return dir ? adapters_load(&s->adapters, &s->config, dir, f) : ST_OK;
+}
+
+static void show_load(void *ctx, uint64_t done, uint64_t total)
+{
+    struct progress *p = ctx;
+    p->total = total;
+    progress_at(p, done, "");
+}
+
+enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f)
+{
+    struct progress p;
+    struct model_progress mp = {show_load, &p};
+    progress_begin(&p, "load", 0, 0, PROGRESS_BYTES);
+    enum status st = model_open(&s->model, s->k, s->base, &s->config, s->adapters, shape, &mp, f);
+    progress_end(&p);
+    return st;
+}
+
+void session_close(struct session *s)
+{
+    model_close(&s->model);
+    adapters_free(&s->adapters);
+    kern_close(&s->k);
+    chat_close(&s->chat);
+    tokenizer_close(&s->tokenizer);
+    base_close(&s->base);
+}

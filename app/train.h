@@ -1,0 +1,82 @@
+/* Inside the train command: its settings, its run directory, its loop. */
+#ifndef APP_TRAIN_H
+#define APP_TRAIN_H
+
+#include "app/session.h"
+#include "data/dataset.h"
+#include "model/schedule.h"
+
+/* The flags of `wick train`; a config file and RUN/train.json hold the same names. */
+struct train_settings {
+    struct common common;
+    const char *config, *model, *data, *output, *resume, *adapter_init, *target_modules;
+    const char *lr_schedule;
+    int64_t rank, num_layers, batch_size, accumulate, iters, epochs, max_seq_length, seed, warmup;
+    int64_t decay, steps_per_report, steps_per_eval, val_batches, save_every, early_stop;
+    double alpha, dropout, learning_rate, weight_decay, max_grad_norm;
+    bool use_rslora, packing, mask_prompt, shuffle, grad_checkpoint, overwrite;
+};
+
+enum { TRAIN_OPTIONS = 48 };
+/* Defaults into s, and the option table that fills it; returns its length. */
+size_t train_options(struct option options[TRAIN_OPTIONS], struct train_settings *s);
+
+/* Everything a run needs while it goes. */
+struct train {
+    struct train_settings set;
+    struct session session;
+    struct dataset *data, *valid;
+    char *train_path, *valid_path, *test_path;
+    struct sampler *sampler;
+    struct window window[2]; /* this step's, and the one before (its result comes one step late) */
+    struct schedule schedule;
+    struct run *run;
+    int64_t steps; /* in all */
+    time_t now;    /* the date that templates print */
+    double began;  /* of this process's training, for the rate */
+    double first_step_seconds;
+};
+
+/* What a checkpoint restores beside the numbers. */
+struct train_state {
+    int64_t step, total_tokens, input_tokens;
+    int64_t eval_step;        /* the last step that was evaluated; 0: none */
+    int64_t best_step, stale; /* stale: evaluations without improvement */
+    double loss, eval_loss, best_loss, seconds;
+    struct sampler_state at;
+    bool finished;
+};
+
+/* ---- the run directory (run.c) ------------------------------------------------------------------- */
+
+struct run;
+
+/* Makes the folder and its train.json; a folder with a complete checkpoint is refused unless
+ * set.overwrite. */
+enum status run_create(struct run **out, struct train *t, struct fault *f);
+/* Reads RUN/train.json into t->set (common is left alone) and holds base and data against it later
+ * through run_check. The settings' strings live as long as the run. */
+enum status run_resume(struct run **out, struct train *t, struct fault *f);
+enum status run_check(const struct run *r, const struct train *t, struct fault *f);
+void run_close(struct run **r);
+const char *run_path(const struct run *r);
+
+/* The newest complete checkpoint into the model and *state; *found is false if there is none. Cuts
+ * metrics.jsonl back to its step. */
+enum status run_restore(struct run *r, struct train *t, struct train_state *state, bool *found,
+                        struct fault *f);
+/* The adapter of this step, then the checkpoint; the one before stays until it is whole. */
+enum status run_save(struct run *r, struct train *t, const struct train_state *state,
+                     struct fault *f);
+enum status run_save_best(struct run *r, struct train *t, struct fault *f);
+/* Appends one line to metrics.jsonl. Takes doc. */
+enum status run_metric(struct run *r, struct json_doc *doc, struct fault *f);
+/* Writes report.html from metrics.jsonl. */
+enum status run_report(struct run *r, const struct train *t, struct fault *f);
+
+/* ---- the loop (train_loop.c) ----------------------------------------------------------------------- */
+
+/* Trains from state to the end, a signal, or a fault. ST_INTERRUPTED after a checkpoint. */
+enum status train_loop(struct train *t, struct train_state *state, struct fault *f);
+
+#endif
