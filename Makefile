@@ -138,10 +138,11 @@ LINK_data    := $(LIB_data) $(LIB_kernels)
 LINK_model   := $(LIB_model) $(LIB_data) $(LIB_kernels)
 LINK_app     := $(LIB_model) $(LIB_data) $(LIB_kernels)
 
+CHECK_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/check*.c))
 TEST_BIN := $(patsubst %,$(OUT)/tests/%,$(TESTS))
 
 define test_rule
-$(OUT)/tests/$(1)/%: $(OUT)/tests/$(1)/%.o $(OUT)/tests/check.o $$(LINK_$(1))
+$(OUT)/tests/$(1)/%: $(OUT)/tests/$(1)/%.o $(CHECK_OBJ) $$(LINK_$(1))
 	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(if $$(filter kernels,$(1)),,$$(PKG_LIBS)) $$(CMOCKA) $$(OCL_LIBS) $$(LDLIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rule,$(room))))

@@ -26,16 +26,26 @@ enum cpu_isa cpu_isa_best(void)
     return CPU_AVX2;
 }
 
-/* Its f32 kernels for SkylakeX, Cooperlake and later are the same code, and SkylakeX is the name
+/* AVX-512 pays where a 512-bit unit stands behind it. AMD's first generation with it (Zen 4) takes
+ * two passes of 256 bits: there the Haswell core was 3 to 6 % faster than SkylakeX and up to 20 %
+ * faster than Zen. Its second one (Zen 5) has the full width, and VP2INTERSECT to be known by. */
+static bool has_wide_avx512(void)
+{
+    unsigned a, b, c, d;
+    if (cpu_isa_best() < CPU_AVX512)
+        return false;
+    if (!__builtin_cpu_is("amd"))
+        return true;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & 1u << 8);
+}
+
+/* The f32 kernels of SkylakeX, Cooperlake and later are the same code, and SkylakeX is the name
  * that every build with AVX-512 knows. */
 const char *cpu_blas_core(void)
 {
-    switch (cpu_isa_best()) {
-    case CPU_AVX512: return "SkylakeX";
-    case CPU_AVX2: return __builtin_cpu_is("amd") ? "Zen" : "Haswell";
-    case CPU_BASE: break;
-    }
-    return NULL;
+    if (has_wide_avx512())
+        return "SkylakeX";
+    return cpu_isa_best() >= CPU_AVX2 ? "Haswell" : NULL;
 }
 
 void cpu_probe_name(char *dst, size_t size)
