@@ -164,7 +164,7 @@ static inline vf vf_exp(vf x)
     return vf_scale2(p, n);
 }
 
-/* 1 / (1 + e^-x), error below 2.5 ulp. For negative x it is e^x / (1 + e^x), so nothing overflows. */
+/* 1 / (1 + e^-x), error below 2.5 ulp; for negative x as e^x / (1 + e^x): nothing overflows. */
 static inline vf vf_sigmoid(vf x)
 {
     const vf one = vf_set1(1.0f);
