@@ -187,7 +187,8 @@ static inline vf vf_tanh(vf x)
     vf e = vf_exp(vf_add(a, a));
     vf t = vf_sub(one, vf_div(vf_set1(2.0f), vf_add(e, one)));
     vi sign = vi_and(vf_bits(x), vi_set1(INT32_MIN));
-    return vf_sel(vf_lt(a, vf_set1(0.625f)), p, vf_of_bits(vi_or(vf_bits(t), sign)));
+    t = vf_sel(vf_lt(a, vf_set1(0.625f)), p, t);
+    return vf_of_bits(vi_or(vf_bits(t), sign)); /* -0 too */
 }
 
 #endif
