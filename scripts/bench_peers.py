@@ -159,8 +159,8 @@ def main():
                   f"{one['first_step_seconds']:.2f} s", file=sys.stderr, flush=True)  # fmt: skip
     text, rows, ratios = table(runs, args)
     print(f"SmolLM2-135M shape, {args.batch_size}×{args.seq}, rank {args.rank} on all linear "
-          f"layers, {args.precision}, {args.threads} threads, {cpu_name()}; {args.rounds} rounds of "
-          f"{args.iters} steps, alternating\n\n{text}")  # fmt: skip
+          f"layers, {args.precision}, {args.threads} threads, {cpu_name()}; {args.rounds} rounds "
+          f"of {args.iters} steps, alternating\n\n{text}")  # fmt: skip
     if args.out:
         setup = dict(cpu=cpu_name(), load_before=load, **{k: v for k, v in vars(args).items()
                                                           if k not in ("peer", "out", "wick")})
