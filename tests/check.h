@@ -5,7 +5,7 @@
  *
  *     static void fwd(struct check *t)
  *     {
- *         for (int i = 0; check_shape(t, i, SHAPES, …); i++) …
+ *         int rows = 3, cols = 17;
  *         struct check_mat x = check_mat(t, "x", rows, cols), y = check_mat(t, "y", rows, cols);
  *         check_fill(t, &x, CHECK_MIXED);
  *         EACH(t, softmax_fwd, AT(y), AT(x), rows, cols);
@@ -81,6 +81,13 @@ static inline struct kref check_ref(const struct check_mat *m, int i)
     return kref(m->b[i], m->at, m->ld);
 }
 
+/* Shapes for row-wise ops: one, around the vector widths, odd, one realistic (the last). */
+struct check_shape {
+    int rows, cols;
+};
+enum { CHECK_SHAPES = 12 };
+extern const struct check_shape check_shapes[CHECK_SHAPES];
+
 /* Calls an op on both devices; AT(m) inside is the matrix on the one at hand. */
 #define EACH(t, name, ...)                                      \
     do {                                                        \
@@ -126,6 +133,9 @@ struct check_weight check_weight(struct check *t, int rows, int cols, enum dtype
 void check_weight_values_free(struct check_weight *w);
 
 /* ---- gradients ----------------------------------------------------------------------------------- */
+
+/* A matrix of doubles with normal values, for the reference (the other device has it too). */
+struct check_mat check_f64(struct check *t, const char *name, int rows, int cols);
 
 /* Compares grad with central differences of loss() over the elements of x, both F64 on t->k[0]. */
 void check_gradient(struct check *t, double (*loss)(struct check *t, void *ctx), void *ctx,

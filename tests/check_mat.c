@@ -7,6 +7,10 @@
 
 enum { PAD = 35 }; /* elements before and after: odd, so that rows start unaligned */
 
+const struct check_shape check_shapes[CHECK_SHAPES] = {{1, 1},   {1, 7},  {3, 8},    {5, 15},
+                                                       {7, 16},  {2, 17}, {11, 31},  {64, 33},
+                                                       {5, 127}, {9, 64}, {3, 1031}, {32, 1024}};
+
 /* ---- random numbers ------------------------------------------------------------------------------ */
 
 static double uniform(struct check *t)
@@ -293,6 +297,13 @@ void check_weight_values_free(struct check_weight *w)
 }
 
 /* ---- gradients ----------------------------------------------------------------------------------- */
+
+struct check_mat check_f64(struct check *t, const char *name, int rows, int cols)
+{
+    struct check_mat m = check_mat_of(t, name, DT_F64, rows, cols, cols + t->slack);
+    check_fill(t, &m, CHECK_NORMAL);
+    return m;
+}
 
 double check_dot(struct check *t, const struct check_mat *a, const struct check_mat *b)
 {

@@ -3,16 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const struct {
-    int rows, cols;
-} shapes[] = {{1, 1},  {1, 7},   {3, 8},   {5, 15},   {7, 16},
-              {2, 17}, {11, 31}, {64, 33}, {3, 1031}, {32, 1024}};
-enum { SHAPES = sizeof shapes / sizeof *shapes };
-
 static void fwd(struct check *t)
 {
-    for (int i = 0; i < SHAPES * 6; i++) {
-        int rows = shapes[i / 6].rows, cols = shapes[i / 6].cols;
+    for (int i = 0; i < CHECK_SHAPES * 6; i++) {
+        int rows = check_shapes[i / 6].rows, cols = check_shapes[i / 6].cols;
         t->slack = i % 3;
         struct check_mat x = check_mat(t, "x", rows, cols), y = check_mat(t, "y", rows, cols);
         check_fill(t, &x, (enum check_kind)(i % 6));
@@ -53,8 +47,8 @@ static void fwd_infinite(struct check *t)
 
 static void bwd(struct check *t)
 {
-    for (int i = 0; i < SHAPES * 4; i++) {
-        int rows = shapes[i / 4].rows, cols = shapes[i / 4].cols;
+    for (int i = 0; i < CHECK_SHAPES * 4; i++) {
+        int rows = check_shapes[i / 4].rows, cols = check_shapes[i / 4].cols;
         t->slack = i % 2 * 5;
         struct check_mat y = check_mat(t, "y", rows, cols), x = check_mat(t, "x", rows, cols);
         struct check_mat dx = check_mat(t, "dx", rows, cols), dy = check_mat(t, "dy", rows, cols);
@@ -87,12 +81,10 @@ static double loss(struct check *t, void *ctx)
 static void gradient(struct check *t)
 {
     enum { ROWS = 3, COLS = 7 };
-    struct fd c = {check_mat_of(t, "x", DT_F64, ROWS, COLS, COLS),
-                   check_mat_of(t, "y", DT_F64, ROWS, COLS, COLS + 2),
-                   check_mat_of(t, "dy", DT_F64, ROWS, COLS, COLS)};
-    struct check_mat dx = check_mat_of(t, "dx", DT_F64, ROWS, COLS, COLS + 1);
-    check_fill(t, &c.x, CHECK_NORMAL);
-    check_fill(t, &c.dy, CHECK_NORMAL);
+    t->slack = 2;
+    struct fd c = {check_f64(t, "x", ROWS, COLS), check_f64(t, "y", ROWS, COLS),
+                   check_f64(t, "dy", ROWS, COLS)};
+    struct check_mat dx = check_f64(t, "dx", ROWS, COLS);
     EACH(t, softmax_fwd, AT(c.y), AT(c.x), ROWS, COLS);
     EACH(t, softmax_bwd, AT(dx), AT(c.dy), AT(c.y), ROWS, COLS);
     check_gradient(t, loss, &c, &c.x, &dx);
