@@ -13,10 +13,17 @@ enum status session_base(struct session *s, const char *path, struct fault *f)
         st = model_config_read(&s->config, base_files(s->base), f);
     if (st == ST_OK)
         st = tokenizer_open(&s->tokenizer, base_files(s->base), f);
-    if (st != ST_OK)
+    return st == ST_OK ? session_template(&s->chat, base_files(s->base), f) : st;
+}
+
+enum status session_template(struct chat **out, const struct blobs *files, struct fault *f)
+{
+    enum status st = chat_open(out, files, f);
+    if (st == ST_NOMEM)
         return st;
-    st = chat_open(&s->chat, base_files(s->base), f);
-    return st == ST_ABSENT ? ST_OK : st;
+    if (st != ST_OK && st != ST_ABSENT)
+        console_warn("%s; chat will not work", f->text);
+    return ST_OK;
 }
 
 /* Where compiled device programs are kept; empty when there is no home. */

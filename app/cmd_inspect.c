@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/console.h"
+#include "data/adapter.h"
+#include "data/base.h"
+#include "data/checkpoint.h"
+#include "data/file.h"
+#include "data/safetensors.h"
+#include "model/config.h"
+
+struct inspect {
+    bool json, quiet, verify;
+    const char *path;
+    struct json_doc *doc;
+};
+
+static void show_progress(void *ctx, size_t done, size_t total)
+{
+    struct progress *p = ctx;
+    p->total = total;
+    progress_at(p, done, "");
+}
+
+static void add_tensor(struct json *list, const struct tensor *t)
+{
+    struct json *o = json_add_object(list, NULL);
+    json_add_string(o, "name", t->name);
+    json_add_string(o, "dtype", dtype_name(t->dtype));
+    struct json *shape = json_add_array(o, "shape");
+    for (int i = 0; i < t->ndim; i++)
+        json_add_int(shape, NULL, t->shape[i]);
+}
+
+static void print_tensor(const struct tensor *t)
+{
+    char d[128];
+    printf("  %-56s %s\n", t->name, tensor_describe(d, sizeof d, t));
+}
+
+/* ---- base files ---------------------------------------------------------------------------------------- */
+
+static void describe_base(struct inspect *in, const struct base *b, const struct model_config *c)
+{
+    struct json *o = json_edit(in->doc);
+    char size[32];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < base_count(b); i++)
+        bytes += base_tensor(b, i)->bytes;
+    json_add_string(o, "kind", "base");
+    json_add_string(o, "family", base_family(b));
+    json_add_string(o, "source", base_source(b));
+    json_add_string(o, "created_by", base_created_by(b));
+    json_add_int(o, "layers", c->layers);
+    json_add_int(o, "hidden_size", c->hidden);
+    json_add_int(o, "vocab_size", c->vocab);
+    json_add_int(o, "bytes", (int64_t)bytes);
+    struct json *files = json_add_array(o, "files"), *tensors = json_add_array(o, "tensors");
+    for (size_t i = 0; i < base_files(b)->n; i++)
+        json_add_string(files, NULL, base_files(b)->p[i].name);
+    for (size_t i = 0; i < base_count(b); i++)
+        add_tensor(tensors, base_tensor(b, i));
+    if (in->json)
+        return;
+    printf("%s: a base of family %s from %s, made by %s\n", in->path, base_family(b),
+           base_source(b), base_created_by(b));
+    printf("%d layers of width %d, %d heads (%d for keys and values) of %d, %d tokens, %s\n",
+           c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->vocab,
+           console_bytes(size, bytes));
+    printf("files:");
+    for (size_t i = 0; i < base_files(b)->n; i++)
+        printf(" %s", base_files(b)->p[i].name);
+    printf("\n");
+    for (size_t i = 0; i < base_count(b); i++)
+        print_tensor(base_tensor(b, i));
+}
+
+static enum status inspect_base(struct inspect *in, struct fault *f)
+{
+    struct base *b = NULL;
+    struct model_config c;
+    struct progress p;
+    enum status s = base_open(&b, in->path, f);
+    if (s == ST_OK)
+        s = model_config_read(&c, base_files(b), f);
+    if (s == ST_OK && in->verify) {
+        progress_begin(&p, "verify", 0, 0, PROGRESS_BYTES);
+        s = base_check_all(b, show_progress, &p, f);
+        progress_end(&p);
+    }
+    if (s == ST_OK)
+        describe_base(in, b, &c);
+    base_close(&b);
+    return s;
+}
+
+/* ---- the other kinds -------------------------------------------------------------------------------------- */
+
+static enum status inspect_safetensors(struct inspect *in, struct fault *f)
+{
+    struct safetensors *st = NULL;
+    enum status s = safetensors_open(&st, in->path, f);
+    if (s != ST_OK)
+        return s;
+    json_add_string(json_edit(in->doc), "kind", "checkpoint");
+    struct json *list = json_add_array(json_edit(in->doc), "tensors");
+    if (!in->json)
+        printf("%s: %zu tensors\n", in->path, safetensors_count(st));
+    for (size_t i = 0; i < safetensors_count(st); i++) {
+        add_tensor(list, safetensors_tensor(st, i));
+        if (!in->json)
+            print_tensor(safetensors_tensor(st, i));
+    }
+    safetensors_close(&st);
+    return ST_OK;
+}
+
+static enum status inspect_adapter(struct inspect *in, struct fault *f)
+{
+    struct adapter *a = NULL;
+    enum status s = adapter_open(&a, in->path, f);
+    if (s != ST_OK)
+        return s;
+    struct json *o = json_edit(in->doc);
+    json_add_string(o, "kind", "adapter");
+    json_add_string(o, "base_model_name_or_path", a->base_name);
+    json_add_int(o, "rank", a->rank);
+    json_add_number(o, "alpha", a->alpha);
+    json_add_bool(o, "use_rslora", a->use_rslora);
+    struct json *list = json_add_array(o, "modules");
+    if (!in->json)
+        printf("%s: a LoRA adapter of rank %d, alpha %g for %s, %zu matrices\n", in->path, a->rank,
+               a->alpha, a->base_name ? a->base_name : "an unnamed base", a->n);
+    for (size_t i = 0; i < a->n; i++) {
+        struct json *m = json_add_object(list, NULL);
+        json_add_string(m, "name", a->p[i].module);
+        json_add_int(m, "rank", a->p[i].rank);
+        json_add_int(m, "in", a->p[i].in);
+        json_add_int(m, "out", a->p[i].out);
+        json_add_number(m, "scale", (double)a->p[i].scale);
+        if (!in->json)
+            printf("  %-56s %d → %d → %d, scale %g\n", a->p[i].module, a->p[i].in, a->p[i].rank,
+                   a->p[i].out, (double)a->p[i].scale);
+    }
+    adapter_close(&a);
+    return ST_OK;
+}
+
+static enum status inspect_checkpoint(struct inspect *in, struct fault *f)
+{
+    struct checkpoint *c = NULL;
+    enum status s = checkpoint_open(&c, in->path, f);
+    if (s != ST_OK)
+        return s;
+    const char *state = checkpoint_text(c, "state");
+    size_t n = checkpoint_size(c, "adapter");
+    json_add_string(json_edit(in->doc), "kind", "training checkpoint");
+    json_add_int(json_edit(in->doc), "values", (int64_t)n);
+    json_add_string(json_edit(in->doc), "state", state);
+    if (!in->json)
+        printf("%s: a checkpoint of %zu trained numbers\n  %s\n", in->path, n, state ? state : "");
+    checkpoint_close(&c);
+    return ST_OK;
+}
+
+static bool holds(const char *folder, const char *name)
+{
+    struct text t = {0};
+    struct fault ignored = {0};
+    bool yes = file_join(&t, folder, name, &ignored) == ST_OK && file_kind(t.p) == FILE_REGULAR;
+    text_free(&t);
+    return yes;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static enum status inspect(struct inspect *in, struct fault *f)
+{
+    enum file_kind kind = file_kind(in->path);
+    if (kind == FILE_ABSENT) {
+        fault_set(f, ST_ABSENT, "%s: there is no such file or folder", in->path);
+        return fault_remedy(f, "give a base file, a checkpoint's folder, an adapter or a run");
+    }
+    if (kind == FILE_FOLDER)
+        return holds(in->path, "adapter_config.json") ? inspect_adapter(in, f)
+                                                      : inspect_safetensors(in, f);
+    if (ends_with(in->path, ".safetensors") || ends_with(in->path, ".index.json"))
+        return inspect_safetensors(in, f);
+    enum status s = inspect_base(in, f);
+    struct fault ignored = {0};
+    return s == ST_FORMAT && inspect_checkpoint(in, &ignored) == ST_OK ? ST_OK : s;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    struct fault f = {0};
+    struct inspect in = {0};
+    struct option options[] = {
+        {.name = "verify",
+         .kind = OPT_BOOL,
+         .to = &in.verify,
+         .help = "hold every tensor of a base against its checksum"},
+        {.name = "json",
+         .kind = OPT_BOOL,
+         .to = &in.json,
+         .help = "one JSON value on standard output"},
+        {.name = "quiet", .kind = OPT_BOOL, .to = &in.quiet, .help = "nothing but errors"},
+    };
+    struct command_line c = {
+        .usage = "wick inspect PATH [--verify]",
+        .about = "Tells what a base file, a checkpoint, an adapter or a run's checkpoint holds.",
+        .options = options,
+        .count = sizeof options / sizeof *options,
+        .positional = {{"PATH", &in.path, true}},
+    };
+    enum status s = args_parse(&c, argc, argv, &f);
+    if (s == ST_OK && c.help) {
+        args_help(&c);
+        return 0;
+    }
+    console_quiet(in.quiet);
+    if (s != ST_OK)
+        return console_fail_usage(&f);
+    in.doc = json_new_object();
+    s = in.doc ? inspect(&in, &f) : fault_nomem(&f, "the result", 0);
+    if (s == ST_OK && in.verify && !in.json)
+        printf("every checksum holds\n");
+    if (s == ST_OK && in.json) {
+        if (in.verify)
+            json_add_bool(json_edit(in.doc), "verified", true);
+        s = console_json(in.doc, &f);
+        in.doc = NULL;
+    } else if (s == ST_OK) {
+        s = console_flush(&f);
+    }
+    json_close(&in.doc);
+    return s == ST_OK ? 0 : console_fail(&f);
+}
