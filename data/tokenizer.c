@@ -1,0 +1,270 @@
+#include "data/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/tokenizer/tokenparts.h"
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+static enum status added_read(struct tokenizer *t, const struct json *list, const char *where,
+                              struct fault *f)
+{
+    if (json_kind(list) != JSON_NULL && json_kind(list) != JSON_ARRAY)
+        return fault_set(f, ST_FORMAT, "%s: added_tokens is not an array", where);
+    for (const struct json *m = json_first(list); m; m = json_next(m)) {
+        int64_t id;
+        if (json_need_int(&id, m, "id", 0, INT32_MAX - 1, where, f) != ST_OK ||
+            tokenroles_add_one(t, m, id, where, f) != ST_OK)
+            return f->code;
+    }
+    return ST_OK;
+}
+
+/* truncation and padding are left alone, as transformers sets both anew at every call. */
+static enum status json_open(struct tokenizer *t, const struct json *root, const char *where,
+                             struct fault *f)
+{
+    const char *version = "1.0";
+    if (json_kind(root) != JSON_OBJECT)
+        return fault_set(f, ST_FORMAT, "%s: not an object", where);
+    if (json_opt_string(&version, root, "version", where, f) != ST_OK)
+        return f->code;
+    if (strcmp(version, "1.0") != 0)
+        return fault_set(f, ST_UNSUPPORTED, "%s: version \"%.20s\" is not supported", where,
+                         version);
+    if (normalizer_open(&t->normalizer, json_get(root, "normalizer"), where, f) != ST_OK ||
+        pretokenizer_open(&t->pretokenizer, json_get(root, "pre_tokenizer"), where, f) != ST_OK ||
+        postprocessor_open(&t->post, json_get(root, "post_processor"), where, f) != ST_OK ||
+        piecedecoder_open(&t->decoder, json_get(root, "decoder"), where, f) != ST_OK ||
+        bpe_open(&t->bpe, json_get(root, "model"), t->pretokenizer.byte_level, where, f) != ST_OK)
+        return f->code;
+    added_open(&t->added, &t->bpe.vocab);
+    return added_read(t, json_get(root, "added_tokens"), where, f);
+}
+
+static enum status file_open(struct tokenizer *t, const struct blob *b,
+                             const struct tokensources *s, struct fault *f)
+{
+    struct json_doc *doc = NULL;
+    if (json_parse(&doc, (const char *)b->data, b->size, b->name, f) != ST_OK)
+        return f->code;
+    enum status st = json_open(t, json_root(doc), b->name, f);
+    json_close(&doc);
+    if (st == ST_OK)
+        st = tokenroles_add(t, s, f);
+    return st;
+}
+
+static enum status ids_check(const struct ids *ids, const struct tokenizer *t, const char *where,
+                             struct fault *f)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        if (!tokenizer_piece(t, ids->p[i]))
+            return fault_set(f, ST_FORMAT,
+                             "%s: the post-processor adds the id %d, which is no token", where,
+                             (int)ids->p[i]);
+    return ST_OK;
+}
+
+static enum status any_open(struct tokenizer *t, const struct blobs *files,
+                            const struct tokensources *s, struct fault *f)
+{
+    const struct blob *b = blobs_find(files, "tokenizer.json");
+    const char *where = b ? "tokenizer.json" : "vocab.json";
+    if (!b && !(blobs_find(files, "vocab.json") && blobs_find(files, "merges.txt"))) {
+        fault_set(f, ST_ABSENT,
+                  "there is no tokenizer: neither tokenizer.json nor vocab.json with "
+                  "merges.txt");
+        return fault_remedy(f, "save the tokenizer with transformers (save_pretrained), which "
+                               "writes tokenizer.json");
+    }
+    if ((b ? file_open(t, b, s, f) : tokenfiles_open(t, files, s, f)) != ST_OK ||
+        added_index(&t->added, &t->normalizer, where, f) != ST_OK ||
+        ids_check(&t->post.before, t, where, f) != ST_OK ||
+        ids_check(&t->post.after, t, where, f) != ST_OK)
+        return f->code;
+    if (b)
+        tokenroles_find(t, s);
+    return ST_OK;
+}
+
+enum status tokenizer_open(struct tokenizer **out, const struct blobs *files, struct fault *f)
+{
+    struct tokensources sources;
+    struct tokenizer *t = calloc(1, sizeof *t);
+    if (!t)
+        return fault_nomem(f, "the tokenizer", sizeof *t);
+    t->bos = t->eos = t->pad = -1;
+    enum status st = tokensources_open(&sources, files, f);
+    if (st == ST_OK) {
+        st = any_open(t, files, &sources, f);
+        tokensources_close(&sources);
+    }
+    if (st == ST_OK)
+        *out = t;
+    else
+        tokenizer_close(&t);
+    return st;
+}
+
+void tokenizer_close(struct tokenizer **t)
+{
+    if (!*t)
+        return;
+    added_close(&(*t)->added);
+    normalizer_close(&(*t)->normalizer);
+    pretokenizer_close(&(*t)->pretokenizer);
+    bpe_close(&(*t)->bpe);
+    postprocessor_close(&(*t)->post);
+    piecedecoder_close(&(*t)->decoder);
+    free(*t);
+    *t = NULL;
+}
+
+/* ---- encoding --------------------------------------------------------------------------------- */
+
+/* One call's state: what the stages work in. */
+struct encoding {
+    const struct tokenizer *t;
+    struct ids *out;
+    struct bpe_run bpe;
+    struct pretokenizer_run words;
+    struct text buffers[2];
+    const char *text;      /* what the stage at work cuts: the raw text ... */
+    struct normalized gap; /* ... or a normalized gap between raw tokens */
+    bool no_added;
+};
+
+static enum status word_emit(void *context, const char *s, size_t n, struct fault *f)
+{
+    struct encoding *e = context;
+    return bpe_encode(&e->bpe, e->out, s, n, f);
+}
+
+static enum status normalized_emit(void *context, const struct added_token *token, size_t at,
+                                   size_t n, struct fault *f)
+{
+    struct encoding *e = context;
+    if (token)
+        return ids_add(e->out, token->id, f);
+    return pretokenizer_run(&e->words, e->gap.s + at, n, e->gap.head && at == 0, f);
+}
+
+static enum status raw_emit(void *context, const struct added_token *token, size_t at, size_t n,
+                            struct fault *f)
+{
+    struct encoding *e = context;
+    if (token)
+        return ids_add(e->out, token->id, f);
+    e->gap = (struct normalized){.s = e->text + at, .n = n, .head = at == 0};
+    if (normalizer_run(&e->t->normalizer, &e->gap, e->buffers, f) != ST_OK)
+        return f->code;
+    if (e->no_added)
+        return normalized_emit(e, NULL, 0, e->gap.n, f);
+    return added_split(&e->t->added, &e->t->added.normalized, e->gap.s, e->gap.n, normalized_emit,
+                       e, f);
+}
+
+static enum status text_encode(struct encoding *e, const char *text, size_t n, struct fault *f)
+{
+    e->text = text;
+    if (n == 0)
+        return ST_OK;
+    if (e->no_added)
+        return raw_emit(e, NULL, 0, n, f);
+    return added_split(&e->t->added, &e->t->added.raw, text, n, raw_emit, e, f);
+}
+
+enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t n,
+                             unsigned flags, struct fault *f)
+{
+    struct encoding e = {.t = t, .out = out, .no_added = flags & TOKENIZER_NO_ADDED};
+    size_t bad, before = out->n;
+    bool special = flags & TOKENIZER_ADD_SPECIAL;
+    if (!utf8_valid(text, n, &bad))
+        return fault_set(f, ST_FORMAT, "the text is not UTF-8 at byte %zu", bad);
+    if (bpe_run_open(&e.bpe, &t->bpe, n, f) != ST_OK)
+        return f->code;
+    e.words = (struct pretokenizer_run){.p = &t->pretokenizer, .emit = word_emit, .context = &e};
+    enum status st = special ? ids_adds(out, t->post.before.p, t->post.before.n, f) : ST_OK;
+    if (st == ST_OK)
+        st = text_encode(&e, text, n, f);
+    if (st == ST_OK && special)
+        st = ids_adds(out, t->post.after.p, t->post.after.n, f);
+    if (st != ST_OK)
+        out->n = before;
+    pretokenizer_run_close(&e.words);
+    bpe_run_close(&e.bpe);
+    text_free(&e.buffers[0]);
+    text_free(&e.buffers[1]);
+    return st;
+}
+
+/* ---- decoding --------------------------------------------------------------------------------- */
+
+enum status tokenizer_decode(const struct tokenizer *t, struct text *out, const int32_t *ids,
+                             size_t n, bool skip_special, struct fault *f)
+{
+    struct pieces pieces = {0};
+    size_t before = out->n;
+    enum status st = ST_OK;
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        const char *piece = tokenizer_piece(t, ids[i]);
+        if (piece && !(skip_special && tokenizer_is_special(t, ids[i])))
+            st = pieces_add(&pieces, piece, strlen(piece), f);
+    }
+    if (st == ST_OK)
+        st = piecedecoder_run(&t->decoder, &pieces, out, f);
+    if (st != ST_OK)
+        out->n = before;
+    pieces_free(&pieces);
+    return st;
+}
+
+/* ---- questions -------------------------------------------------------------------------------- */
+
+int tokenizer_size(const struct tokenizer *t)
+{
+    size_t model = t->bpe.vocab.id_count, added = t->added.last_id < 0 ? 0 : t->added.last_id + 1u;
+    return (int)(model > added ? model : added);
+}
+
+int tokenizer_id(const struct tokenizer *t, const char *piece)
+{
+    const struct added_token *a = added_find(&t->added, piece, strlen(piece));
+    return a ? a->id : vocab_find(&t->bpe.vocab, piece, strlen(piece));
+}
+
+const char *tokenizer_piece(const struct tokenizer *t, int id)
+{
+    size_t n;
+    const struct added_token *a = added_of_id(&t->added, id);
+    return a ? a->content : vocab_piece(&t->bpe.vocab, id, &n);
+}
+
+bool tokenizer_is_special(const struct tokenizer *t, int id)
+{
+    const struct added_token *a = added_of_id(&t->added, id);
+    return a && a->special;
+}
+
+int tokenizer_bos(const struct tokenizer *t)
+{
+    return t->bos;
+}
+
+int tokenizer_eos(const struct tokenizer *t)
+{
+    return t->eos;
+}
+
+int tokenizer_pad(const struct tokenizer *t)
+{
+    return t->pad;
+}
+
+bool tokenizer_adds_bos(const struct tokenizer *t)
+{
+    return t->post.before.n > 0 && (t->bos < 0 || t->post.before.p[0] == t->bos);
+}

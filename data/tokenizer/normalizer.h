@@ -1,0 +1,59 @@
+/* Normalizers: what is done to a text before it is cut into words.
+ *
+ *     normalizer_open(&nz, json_get(root, "normalizer"), "tokenizer.json", f);
+ *     struct normalized piece = {.s = text, .n = n, .head = true};
+ *     struct text buffers[2] = {0};
+ *     normalizer_run(&nz, &piece, buffers, f);      // piece.s is now the text or in a buffer
+ *     normalizer_close(&nz); */
+#ifndef DATA_TOKENIZER_NORMALIZER_H
+#define DATA_TOKENIZER_NORMALIZER_H
+
+#include <stdbool.h>
+
+#include "data/json.h"
+#include "data/text.h"
+#include "kernels/status.h"
+
+enum normalizer_kind {
+    NORMALIZER_NFC,
+    NORMALIZER_NFD,
+    NORMALIZER_PREPEND, /* text */
+    NORMALIZER_REPLACE, /* pattern by text */
+    NORMALIZER_STRIP,   /* white space, left and right */
+};
+
+struct normalizer_step {
+    enum normalizer_kind kind;
+    struct text pattern, text;
+    bool left, right;
+};
+
+struct normalizer {
+    struct normalizer_step *steps;
+    size_t n, cap;
+};
+
+struct normalized {
+    const char *s;
+    size_t n;
+    bool head; /* its first character comes from the first one of the whole text */
+};
+
+/* null and Sequences included. Kinds and patterns that are not above: ST_UNSUPPORTED. */
+enum status normalizer_open(struct normalizer *nz, const struct json *v, const char *where,
+                            struct fault *f);
+enum status normalizer_add(struct normalizer *nz, enum normalizer_kind kind, struct fault *f);
+void normalizer_close(struct normalizer *nz);
+
+enum status normalizer_run(const struct normalizer *nz, struct normalized *piece,
+                           struct text buffers[2], struct fault *f);
+
+/* Appends s with every occurrence of the pattern replaced; the pattern is not empty. */
+enum status normalizer_replace(struct text *out, const char *s, size_t n,
+                               const struct text *pattern, const struct text *by, struct fault *f);
+
+/* The pattern {"String": "..."} of Replace and Split; a Regex is left to the caller (*regex). */
+enum status normalizer_pattern(const char **string, const char **regex, const struct json *part,
+                               const char *what, const char *where, struct fault *f);
+
+#endif

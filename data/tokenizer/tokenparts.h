@@ -1,0 +1,55 @@
+/* What an opened tokenizer is made of, for the files that fill it (tokenizer.c, tokenroles.c,
+ * tokenfiles.c). */
+#ifndef DATA_TOKENIZER_TOKENPARTS_H
+#define DATA_TOKENIZER_TOKENPARTS_H
+
+#include "data/tokenizer.h"
+#include "data/tokenizer/added.h"
+#include "data/tokenizer/bpe.h"
+#include "data/tokenizer/normalizer.h"
+#include "data/tokenizer/piecedecoder.h"
+#include "data/tokenizer/postprocessor.h"
+#include "data/tokenizer/pretokenizer.h"
+
+struct tokenizer {
+    struct added added;
+    struct normalizer normalizer;
+    struct pretokenizer pretokenizer;
+    struct bpe bpe;
+    struct postprocessor post;
+    struct piecedecoder decoder;
+    int bos, eos, pad;
+};
+
+/* The files beside tokenizer.json, parsed; absent ones are NULL. */
+struct tokensources {
+    struct json_doc *config_doc, *map_doc, *model_doc;
+    const struct json *config; /* tokenizer_config.json */
+    const struct json *map;    /* special_tokens_map.json */
+    const struct json *model;  /* config.json */
+};
+
+enum status tokensources_open(struct tokensources *s, const struct blobs *files, struct fault *f);
+void tokensources_close(struct tokensources *s);
+
+/* The content of a special token ("bos_token"), given as a string or as {"content": ...}: from
+ * tokenizer_config.json, else from special_tokens_map.json; NULL if none. */
+const char *tokensources_special(const struct tokensources *s, const char *role);
+
+/* Makes added tokens of those in tokenizer_config.json that the tokenizer has not got yet:
+ * added_tokens_decoder, then the special tokens by role that the vocabulary knows. */
+enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, struct fault *f);
+
+/* Fills bos, eos and pad. */
+void tokenroles_find(struct tokenizer *t, const struct tokensources *s);
+
+/* One entry of added_tokens or added_tokens_decoder. id: what the file says; refused if the
+ * library would give another. */
+enum status tokenroles_add_one(struct tokenizer *t, const struct json *v, int64_t id,
+                               const char *where, struct fault *f);
+
+/* Everything from vocab.json and merges.txt, by the tokenizer's class. */
+enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files,
+                            const struct tokensources *s, struct fault *f);
+
+#endif
