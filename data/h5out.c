@@ -231,10 +231,14 @@ static herr_t close_ids(struct h5out *o)
 static enum status check_written(struct h5out *o, struct fault *f)
 {
     struct stat st;
+    struct text said = {0};
     struct h5table t = {0};
     if (fstat(o->file.fd, &st) != 0)
         return file_fault(f, "write", o->file.path, errno);
-    enum status s = h5table_read(&t, o->file.temp, (uint64_t)st.st_size, o->what, f);
+    h5walk_describe(&said, o->file.temp);
+    enum status s =
+        h5table_parse(&t, said.p, said.n, (uint64_t)st.st_size, o->file.path, o->what, f);
+    text_free(&said);
     if (s == ST_FORMAT || (s == ST_OK && t.n != o->count)) {
         fault_set(f, ST_IO, "cannot write %s: what was written cannot be read back", o->file.path);
         s = fault_remedy(f, "check the disk and its free space, then try again");

@@ -11,8 +11,8 @@
  *
  * libhdf5 lays the file out and writes the metadata; the data go straight to the offset that it
  * gave each dataset, through our own checked writes: on a full disk H5Dwrite's bytes may still sit
- * in a cache whose loss H5Fclose does not report. Before the rename the finished file is read as
- * any foreign file would be. Equal calls give equal bytes: no times are stored. */
+ * in a cache whose loss H5Fclose does not report. Before the rename the finished file is opened
+ * anew and its table of contents compared. Equal calls give equal bytes: no times are stored. */
 #ifndef DATA_H5OUT_H
 #define DATA_H5OUT_H
 

@@ -57,7 +57,8 @@ enum status h5table_put_entry(struct text *to, const struct h5table_entry *e, st
 enum status h5table_put_failure(struct text *to, const char *why, struct fault *f);
 enum status h5table_put_end(struct text *to, struct fault *f);
 
-/* In the child: walks the file and says what it found, or why not. Never returns. */
-_Noreturn void h5walk_child(const char *path, int pipe);
+/* Walks the file with libhdf5, here and now, and says what it found or why it could not. For the
+ * child, and for a file that this process has just written. */
+void h5walk_describe(struct text *out, const char *path);
 
 #endif

@@ -152,6 +152,7 @@ static void walk_file(struct walk *w, const char *path)
     static const char *const attrs[] = {"format", "version", "family", "source", "created_by"};
     hid_t access = h5type_access();
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    H5Pclose(access);
     if (file < 0) {
         wrong(w, "HDF5", "cannot open it");
         return;
@@ -160,6 +161,7 @@ static void walk_file(struct walk *w, const char *path)
         read_attr(w, file, attrs[i]);
     if (H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_group, w) < 0)
         wrong(w, "its root", "is not readable");
+    H5Fclose(file);
 }
 
 /* Time and memory are bounded; a crash leaves no core file and says nothing on the terminal. */
@@ -192,10 +194,9 @@ static void confine(void)
     alarm(WALK_SECONDS);
 }
 
-_Noreturn void h5walk_child(const char *path, int pipe)
+void h5walk_describe(struct text *out, const char *path)
 {
     struct walk w = {0};
-    confine();
     h5type_start();
     walk_file(&w, path);
     if (w.why) {
@@ -204,8 +205,16 @@ _Noreturn void h5walk_child(const char *path, int pipe)
     } else {
         h5table_put_end(&w.out, &w.f);
     }
-    for (size_t i = 0; i < w.out.n;) {
-        ssize_t put = write(pipe, w.out.p + i, w.out.n - i);
+    *out = w.out;
+}
+
+static _Noreturn void child(const char *path, int pipe)
+{
+    struct text out = {0};
+    confine();
+    h5walk_describe(&out, path);
+    for (size_t i = 0; i < out.n;) {
+        ssize_t put = write(pipe, out.p + i, out.n - i);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -253,22 +262,22 @@ static enum status ask_child(struct text *to, const char *path, struct fault *f)
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0)
         return file_fault(f, "look into", path, errno);
-    pid_t child = fork();
-    if (child < 0) {
+    pid_t pid = fork();
+    if (pid < 0) {
         file_fault(f, "look into", path, errno);
         close(fds[0]);
         close(fds[1]);
         return f->code;
     }
-    if (child == 0) {
+    if (pid == 0) {
         close(fds[0]);
-        h5walk_child(path, fds[1]);
+        child(path, fds[1]);
     }
     close(fds[1]);
     enum status s = drain(to, fds[0], f);
     close(fds[0]);
-    kill(child, SIGKILL);
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     return s;
 }
