@@ -14,7 +14,13 @@
 #include "kernels/status.h"
 
 enum rope_kind {
-    ROPE_NONE, ROPE_DEFAULT, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN, ROPE_LONGROPE
+    ROPE_NONE,
+    ROPE_DEFAULT,
+    ROPE_LINEAR,
+    ROPE_DYNAMIC,
+    ROPE_LLAMA3,
+    ROPE_YARN,
+    ROPE_LONGROPE
 };
 
 enum { LAYERS_MAX = 256, EOS_MAX = 8, ROPE_DIMS_MAX = 256 };
@@ -22,7 +28,7 @@ enum { LAYERS_MAX = 256, EOS_MAX = 8, ROPE_DIMS_MAX = 256 };
 struct rope_config {
     enum rope_kind kind;
     double theta, factor;
-    double low_freq_factor, high_freq_factor; /* llama3 */
+    double low_freq_factor, high_freq_factor;                              /* llama3 */
     double beta_fast, beta_slow, attention_factor, mscale, mscale_all_dim; /* yarn; 0: not given */
     bool truncate;                                                         /* yarn */
     int original_max; /* original_max_position_embeddings; 0: not given */
@@ -31,19 +37,19 @@ struct rope_config {
 };
 
 struct layer_config {
-    int window;  /* sliding window; 0: full attention */
-    int rope;    /* which of rope[] ; -1: no rope in this layer */
+    int window; /* sliding window; 0: full attention */
+    int rope;   /* which of rope[] ; -1: no rope in this layer */
 };
 
 struct model_config {
     char family[32]; /* model_type: "llama", "mistral", "qwen2", "qwen3", … */
     int hidden, inter, layers, heads, kv_heads, head_dim, vocab, max_positions;
-    int rot_dim;                        /* partial rotary: the first rot_dim of head_dim */
+    int rot_dim; /* partial rotary: the first rot_dim of head_dim */
     double norm_eps;
-    double norm_add;                    /* 1: weights are stored as (w - 1) (Gemma) */
-    enum knorm_kind norm;               /* RMS or layer norm */
+    double norm_add;      /* 1: weights are stored as (w - 1) (Gemma) */
+    enum knorm_kind norm; /* RMS or layer norm */
     enum kact act;
-    bool tied;                          /* logits by the embedding matrix */
+    bool tied; /* logits by the embedding matrix */
     bool qkv_bias, o_bias, mlp_bias;
     bool qk_norm;                       /* per-head norm of q and k before rope */
     bool post_norms;                    /* Gemma: norms on the branches' outputs too */
@@ -55,8 +61,8 @@ struct model_config {
     double attn_softcap, logit_softcap; /* 0: none */
     struct rope_config rope[2];
     struct layer_config layer[LAYERS_MAX];
-    int eos[EOS_MAX], eos_count;        /* generation_config.json, else config.json */
-    int bos, pad;                       /* -1: none */
+    int eos[EOS_MAX], eos_count; /* generation_config.json, else config.json */
+    int bos, pad;                /* -1: none */
 };
 
 enum status model_config_read(struct model_config *out, const struct blobs *files, struct fault *f);

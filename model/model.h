@@ -65,10 +65,10 @@ float *adapters_data(struct adapters *a);         /* the flat array on the host,
 /* ---- the model on a device ------------------------------------------------------------------------ */
 
 struct model_shape {
-    int rows_max;        /* token rows of the largest batch */
-    int keys_max;        /* generation: length of the key/value cache; 0: none */
-    bool backward;       /* training */
-    bool grad_checkpoint;/* keep each layer's input alone, run the layer again in backward */
+    int rows_max;         /* token rows of the largest batch */
+    int keys_max;         /* generation: length of the key/value cache; 0: none */
+    bool backward;        /* training */
+    bool grad_checkpoint; /* keep each layer's input alone, run the layer again in backward */
 };
 
 /* What long loading tells: bytes done of all. May be NULL. */
@@ -85,8 +85,8 @@ enum status model_open(struct model **out, kern *k, struct base *base, const str
                        const struct model_progress *progress, struct fault *f);
 /* The same with random weights of c's shape (deviation 0.02), for `bench train` and tests. */
 enum status model_open_random(struct model **out, kern *k, const struct model_config *c,
-                              enum dtype dtype, struct adapters *a,
-                              const struct model_shape *shape, uint64_t seed, struct fault *f);
+                              enum dtype dtype, struct adapters *a, const struct model_shape *shape,
+                              uint64_t seed, struct fault *f);
 void model_close(struct model **m);
 
 /* Loss without gradients: *loss_sum = sum of nll; nll [labelled] may be NULL. No dropout. */
@@ -110,7 +110,7 @@ enum status model_logits(struct model *m, const struct batch *b, const int32_t *
 
 struct train_hyper {
     double lr, beta1, beta2, eps, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
-    int step; /* counts from 1 */
+    int step;                                                  /* counts from 1 */
 };
 
 struct train_result {
@@ -119,7 +119,8 @@ struct train_result {
     bool finite;
 };
 
-enum status model_train_begin(struct model *m, uint64_t seed, struct fault *f); /* moments are zero */
+enum status model_train_begin(struct model *m, uint64_t seed,
+                              struct fault *f); /* moments are zero */
 enum status model_train_micro(struct model *m, const struct batch *b, int64_t window_targets,
                               int step, int micro, struct fault *f);
 enum status model_train_update(struct model *m, const struct train_hyper *h, struct fault *f);

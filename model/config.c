@@ -1,0 +1,426 @@
+#include "model/config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/config_impl.h"
+
+enum {
+    DIM_MAX = 1 << 20,
+    INTER_MAX = 1 << 22,
+    HEADS_MAX = 4096,
+    HEAD_DIM_MAX = 1024,
+    VOCAB_MAX = 1 << 24,
+    POSITIONS_MAX = 1 << 28
+};
+
+enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max)
+{
+    int64_t v = *out;
+    if (json_opt_int(&v, r->root, key, min, max, CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    *out = (int)v;
+    return ST_OK;
+}
+
+static enum status need_int(const struct config_reader *r, int *out, const char *key, int max)
+{
+    int64_t v;
+    if (json_need_int(&v, r->root, key, 1, max, CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    *out = (int)v;
+    return ST_OK;
+}
+
+static enum status opt_number(const struct config_reader *r, double *out, const char *key,
+                              double min, double max)
+{
+    return json_opt_number(out, r->root, key, min, max, CONFIG_JSON, r->f);
+}
+
+static enum status opt_bool(const struct config_reader *r, bool *out, const char *key)
+{
+    return json_opt_bool(out, r->root, key, CONFIG_JSON, r->f);
+}
+
+static bool given(const struct json *root, const char *key)
+{
+    return json_kind(json_get(root, key)) != JSON_NULL;
+}
+
+/* ---- what is refused ---------------------------------------------------------------------------- */
+
+static enum status refuse_quantized(const struct config_reader *r)
+{
+    const struct json *q = json_get(r->root, "quantization_config");
+    const char *method = NULL;
+    if (json_kind(q) == JSON_NULL && !given(r->root, "quantization"))
+        return ST_OK;
+    if (json_kind(q) == JSON_OBJECT) {
+        method = json_string(json_get(q, "quant_method"));
+        if (!method && (json_bool(json_get(q, "load_in_4bit"), false) ||
+                        json_bool(json_get(q, "load_in_8bit"), false)))
+            method = "bitsandbytes";
+    }
+    fault_set(r->f, ST_UNSUPPORTED, "config.json: quantization_config: weights quantized by %.40s",
+              method ? method : "an unnamed method");
+    return fault_remedy(r->f,
+                        "take the checkpoint in bf16, f16 or f32 that this one was made from");
+}
+
+/* Keys that make another model of a known family, whatever their value or when true. */
+static enum status refuse_switches(const struct config_reader *r)
+{
+    static const char *const present[] = {
+        "num_experts",  "num_local_experts", "n_routed_experts", "moe_intermediate_size",
+        "kv_lora_rank", "vision_config",     "text_config"};
+    static const char *const on[] = {"is_encoder_decoder", "add_cross_attention",
+                                     "use_bidirectional_attention",
+                                     "scale_attn_by_inverse_layer_idx", "use_mrope"};
+    for (size_t i = 0; i < sizeof present / sizeof *present; i++) {
+        if (given(r->root, present[i]))
+            return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s is not supported for %s",
+                             present[i], r->c->family);
+    }
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        if (json_bool(json_get(r->root, on[i]), false))
+            return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s is not supported for %s", on[i],
+                             r->c->family);
+    }
+    return refuse_quantized(r);
+}
+
+static enum status read_family(struct config_reader *r)
+{
+    const struct json *type = json_get(r->root, "model_type");
+    const char *name = json_string(type);
+    if (json_kind(r->root) != JSON_OBJECT)
+        return fault_set(r->f, ST_FORMAT, "config.json is not a JSON object");
+    if (!name)
+        return fault_set(r->f, ST_FORMAT, "config.json: model_type %s",
+                         json_kind(type) == JSON_NULL ? "is missing" : "is not a string");
+    r->family = family_find(name);
+    if (!r->family) {
+        fault_set(r->f, ST_UNSUPPORTED, "config.json: model_type \"%.60s\" is not supported", name);
+        return fault_remedy(r->f, "supported are %s", family_names());
+    }
+    memcpy(r->c->family, name, strlen(name) + 1);
+    return refuse_switches(r);
+}
+
+/* ---- sizes -------------------------------------------------------------------------------------- */
+
+static enum status read_sizes_gpt2(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    if (need_int(r, &c->hidden, "n_embd", DIM_MAX) != ST_OK ||
+        need_int(r, &c->layers, "n_layer", LAYERS_MAX) != ST_OK ||
+        need_int(r, &c->heads, "n_head", HEADS_MAX) != ST_OK ||
+        need_int(r, &c->vocab, "vocab_size", VOCAB_MAX) != ST_OK)
+        return r->f->code;
+    c->inter = 4 * c->hidden;
+    c->kv_heads = c->heads;
+    c->max_positions = r->family->absent.max_positions;
+    if (config_int(r, &c->inter, "n_inner", 1, INTER_MAX) != ST_OK ||
+        config_int(r, &c->max_positions, "n_ctx", 1, POSITIONS_MAX) != ST_OK ||
+        config_int(r, &c->max_positions, "n_positions", 1, POSITIONS_MAX) != ST_OK)
+        return r->f->code;
+    return ST_OK;
+}
+
+static enum status read_sizes_llama(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    const struct family_defaults *d = &r->family->absent;
+    if (need_int(r, &c->hidden, "hidden_size", DIM_MAX) != ST_OK ||
+        need_int(r, &c->inter, "intermediate_size", INTER_MAX) != ST_OK ||
+        need_int(r, &c->layers, "num_hidden_layers", LAYERS_MAX) != ST_OK ||
+        need_int(r, &c->heads, "num_attention_heads", HEADS_MAX) != ST_OK ||
+        need_int(r, &c->vocab, "vocab_size", VOCAB_MAX) != ST_OK)
+        return r->f->code;
+    bool absent = !json_get(r->root, "num_key_value_heads"); /* null: as many as heads */
+    c->kv_heads = absent && d->kv_heads > 0 ? d->kv_heads : c->heads;
+    c->head_dim = d->head_dim;
+    c->max_positions = d->max_positions;
+    if (config_int(r, &c->kv_heads, "num_key_value_heads", 1, HEADS_MAX) != ST_OK ||
+        config_int(r, &c->head_dim, "head_dim", 1, HEAD_DIM_MAX) != ST_OK ||
+        config_int(r, &c->max_positions, "max_position_embeddings", 1, POSITIONS_MAX) != ST_OK)
+        return r->f->code;
+    return ST_OK;
+}
+
+static enum status read_sizes(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    bool gpt2 = r->family->gpt2_keys;
+    if ((gpt2 ? read_sizes_gpt2(r) : read_sizes_llama(r)) != ST_OK)
+        return r->f->code;
+    if (c->head_dim == 0) {
+        if (c->hidden % c->heads != 0)
+            return fault_set(r->f, ST_FORMAT, "config.json: %s %d is not a multiple of %s %d",
+                             gpt2 ? "n_embd" : "hidden_size", c->hidden,
+                             gpt2 ? "n_head" : "num_attention_heads", c->heads);
+        c->head_dim = c->hidden / c->heads;
+    }
+    if (c->heads % c->kv_heads != 0)
+        return fault_set(r->f, ST_FORMAT,
+                         "config.json: num_attention_heads %d is not a multiple of "
+                         "num_key_value_heads %d",
+                         c->heads, c->kv_heads);
+    if ((int64_t)c->heads * c->head_dim > DIM_MAX || c->head_dim > HEAD_DIM_MAX)
+        return fault_set(r->f, ST_FORMAT,
+                         "config.json: head_dim %d with %d attention heads is too large",
+                         c->head_dim, c->heads);
+    return ST_OK;
+}
+
+/* ---- switches ----------------------------------------------------------------------------------- */
+
+static enum status read_act(const struct config_reader *r)
+{
+    const struct family *fam = r->family;
+    const char *key = fam->gpt2_keys ? "activation_function" : "hidden_act", *name = NULL;
+    static const char *const names[][3] = {[KACT_SWIGLU] = {"silu", "swish"},
+                                           [KACT_GEGLU] = {"gelu_pytorch_tanh", "gelu_new"},
+                                           [KACT_GELU] = {"gelu_new", "gelu_pytorch_tanh"}};
+    if (fam->activation_key) /* Gemma's old hidden_act is not what its class computes */
+        key = "hidden_activation";
+    if (json_opt_string(&name, r->root, key, CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    r->c->act = fam->act;
+    if (!name)
+        return ST_OK;
+    for (int i = 0; i < 2; i++)
+        if (strcmp(name, names[fam->act][i]) == 0)
+            return ST_OK;
+    return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s \"%.40s\" is not supported for %s", key,
+                     name, r->c->family);
+}
+
+static enum status read_scores(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    const struct family_defaults *d = &r->family->absent;
+    double scalar = d->query_scalar > 0 ? d->query_scalar : c->head_dim;
+    c->attn_softcap = d->attn_softcap;
+    c->logit_softcap = d->logit_softcap;
+    if (r->family->query_scalar &&
+        opt_number(r, &scalar, "query_pre_attn_scalar", 1e-3, 1e6) != ST_OK)
+        return r->f->code;
+    if (r->family->softcaps) { /* null turns a cap off */
+        if (json_get(r->root, "attn_logit_softcapping"))
+            c->attn_softcap = 0;
+        if (json_get(r->root, "final_logit_softcapping"))
+            c->logit_softcap = 0;
+        if (opt_number(r, &c->attn_softcap, "attn_logit_softcapping", 1e-3, 1e6) != ST_OK ||
+            opt_number(r, &c->logit_softcap, "final_logit_softcapping", 1e-3, 1e6) != ST_OK)
+            return r->f->code;
+    }
+    c->attn_scale = 1 / sqrt(scalar);
+    return ST_OK;
+}
+
+static enum status read_switches(const struct config_reader *r)
+{
+    const struct family *fam = r->family;
+    struct model_config *c = r->c;
+    bool bias = false;
+    c->norm = fam->norm_kind;
+    c->norm_eps = fam->absent.norm_eps;
+    c->norm_add = fam->norm_plus_one ? 1 : 0;
+    c->embed_scale = fam->embed_sqrt ? (double)sqrtf((float)c->hidden) : 1;
+    c->tied = fam->absent.tied;
+    c->mlp_bias = fam->mlp_bias;
+    c->qk_norm = fam->norm[NORM_Q] != NULL;
+    c->post_norms = fam->norm[NORM_ATTN_OUT] != NULL;
+    c->fused_qkv = fam->linear[MODULE_K] == NULL;
+    c->fused_gate_up = fam->act != KACT_GELU && fam->linear[MODULE_UP] == NULL;
+    c->conv1d = fam->conv1d;
+    c->learned_positions = fam->positions != NULL;
+    if (fam->bias_switch && opt_bool(r, &bias, "attention_bias") != ST_OK)
+        return r->f->code;
+    if (fam->mlp_bias_switch && opt_bool(r, &c->mlp_bias, "mlp_bias") != ST_OK)
+        return r->f->code;
+    c->qkv_bias = fam->qkv_bias || bias;
+    c->o_bias = fam->o_bias || bias;
+    if (opt_bool(r, &c->tied, "tie_word_embeddings") != ST_OK ||
+        opt_number(r, &c->norm_eps, fam->gpt2_keys ? "layer_norm_epsilon" : "rms_norm_eps", 1e-30,
+                   0.1) != ST_OK)
+        return r->f->code;
+    return read_act(r) == ST_OK ? read_scores(r) : r->f->code;
+}
+
+/* ---- windows ------------------------------------------------------------------------------------ */
+
+static enum status read_layer_types(const struct config_reader *r, bool *sliding, bool *found)
+{
+    const struct json *types = json_get(r->root, "layer_types");
+    int i = 0;
+    if (json_kind(types) == JSON_NULL)
+        return ST_OK;
+    if (json_kind(types) != JSON_ARRAY || json_count(types) != (size_t)r->c->layers)
+        return fault_set(r->f, ST_FORMAT, "config.json: layer_types is not a list of %d names",
+                         r->c->layers);
+    for (const struct json *t = json_first(types); t; t = json_next(t), i++) {
+        const char *name = json_string(t);
+        if (!name)
+            return fault_set(r->f, ST_FORMAT, "config.json: layer_types[%d] is not a name", i);
+        sliding[i] = strcmp(name, "sliding_attention") == 0;
+        if (!sliding[i] && strcmp(name, "full_attention") != 0)
+            return fault_set(r->f, ST_UNSUPPORTED,
+                             "config.json: layer_types[%d] \"%.40s\" is not supported", i, name);
+    }
+    *found = true;
+    return ST_OK;
+}
+
+/* Which layers slide when there is no layer_types. no_rope: layers without rope. */
+static enum status default_types(const struct config_reader *r, bool *sliding)
+{
+    struct model_config *c = r->c;
+    int first = 28, pattern = 6;
+    if (config_int(r, &first, "max_window_layers", 0, 1 << 20) != ST_OK ||
+        config_int(r, &pattern, "sliding_window_pattern", 1, 1 << 20) != ST_OK)
+        return r->f->code;
+    for (int i = 0; i < c->layers; i++) {
+        switch (r->family->window) {
+        case WINDOW_NONE: break;
+        case WINDOW_ALL: sliding[i] = true; break;
+        case WINDOW_QWEN: sliding[i] = i >= first; break;
+        case WINDOW_ALTERNATE: sliding[i] = i % 2 == 0; break;
+        case WINDOW_PATTERN: sliding[i] = (i + 1) % pattern != 0; break;
+        case WINDOW_NO_ROPE: sliding[i] = c->layer[i].rope < 0; break;
+        }
+    }
+    return ST_OK;
+}
+
+static enum status read_windows(const struct config_reader *r, bool *sliding)
+{
+    enum window_rule rule = r->family->window;
+    bool found = false, use = rule != WINDOW_QWEN && rule != WINDOW_NO_ROPE;
+    int window = json_get(r->root, "sliding_window") ? 0 : r->family->absent.window;
+    if (rule == WINDOW_NONE)
+        return ST_OK;
+    if (config_int(r, &window, "sliding_window", 1, POSITIONS_MAX) != ST_OK ||
+        (!use && opt_bool(r, &use, "use_sliding_window") != ST_OK) ||
+        (rule != WINDOW_ALL && read_layer_types(r, sliding, &found) != ST_OK) ||
+        (!found && default_types(r, sliding) != ST_OK))
+        return r->f->code;
+    for (int i = 0; i < r->c->layers && use; i++)
+        r->c->layer[i].window = sliding[i] ? window : 0;
+    return ST_OK;
+}
+
+static enum status read_no_rope(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    const struct json *list = json_get(r->root, "no_rope_layers"), *v;
+    int interval = 4, i = 0;
+    if (!r->family->no_rope)
+        return ST_OK;
+    if (config_int(r, &interval, "no_rope_layer_interval", 1, 1 << 20) != ST_OK)
+        return r->f->code;
+    for (i = 0; i < c->layers; i++)
+        c->layer[i].rope = (i + 1) % interval != 0 ? 0 : -1;
+    if (json_kind(list) == JSON_NULL)
+        return ST_OK;
+    if (json_kind(list) != JSON_ARRAY || json_count(list) < (size_t)c->layers)
+        return fault_set(r->f, ST_FORMAT, "config.json: no_rope_layers is not a list of %d numbers",
+                         c->layers);
+    for (i = 0, v = json_first(list); i < c->layers; i++, v = json_next(v)) {
+        int64_t on;
+        if (!json_int(v, &on) || on < 0 || on > 1)
+            return fault_set(r->f, ST_FORMAT, "config.json: no_rope_layers[%d] is not 0 or 1", i);
+        c->layer[i].rope = on ? 0 : -1;
+    }
+    return ST_OK;
+}
+
+/* ---- ids ---------------------------------------------------------------------------------------- */
+
+/* eos_token_id: an id, a list of them, or null. Ids outside the vocabulary are refused. */
+static enum status read_eos(struct model_config *c, const struct json *v, const char *where,
+                            struct fault *f)
+{
+    const struct json *one = json_kind(v) == JSON_ARRAY ? json_first(v) : v;
+    int n = 0;
+    for (; one; one = json_kind(v) == JSON_ARRAY ? json_next(one) : NULL) {
+        int64_t id;
+        if (!json_int(one, &id) || id < 0 || id >= c->vocab)
+            return fault_set(f, ST_FORMAT, "%s: eos_token_id is not an id below %d", where,
+                             c->vocab);
+        if (n == EOS_MAX)
+            return fault_set(f, ST_FORMAT, "%s: eos_token_id lists more than %d ids", where,
+                             EOS_MAX);
+        c->eos[n++] = (int)id;
+    }
+    c->eos_count = n;
+    return ST_OK;
+}
+
+static enum status read_generation(struct model_config *c, const struct blobs *files,
+                                   struct fault *f)
+{
+    const char *where = "generation_config.json";
+    const struct blob *file = blobs_find(files, where);
+    struct json_doc *doc = NULL;
+    if (!file)
+        return ST_OK;
+    if (json_parse(&doc, (const char *)file->data, file->size, where, f) != ST_OK)
+        return f->code;
+    const struct json *eos = json_get(json_root(doc), "eos_token_id");
+    enum status code = json_kind(eos) == JSON_NULL ? ST_OK : read_eos(c, eos, where, f);
+    json_close(&doc);
+    return code;
+}
+
+static enum status read_ids(const struct config_reader *r)
+{
+    struct model_config *c = r->c;
+    const struct family_defaults *d = &r->family->absent;
+    const struct json *eos = json_get(r->root, "eos_token_id");
+    bool bos_absent = !json_get(r->root, "bos_token_id");
+    c->bos = bos_absent && d->bos < c->vocab ? d->bos : -1;
+    c->pad = -1;
+    if (config_int(r, &c->bos, "bos_token_id", -1, c->vocab - 1) != ST_OK ||
+        config_int(r, &c->pad, "pad_token_id", -1, VOCAB_MAX) != ST_OK)
+        return r->f->code;
+    if (c->pad >= c->vocab)
+        c->pad = -1;
+    if (!eos && d->eos >= 0 && d->eos < c->vocab) {
+        c->eos[0] = d->eos;
+        c->eos_count = 1;
+    }
+    return json_kind(eos) == JSON_NULL ? ST_OK : read_eos(c, eos, CONFIG_JSON, r->f);
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+static enum status read_root(struct model_config *c, const struct json *root, struct fault *f)
+{
+    struct config_reader r = {.root = root, .c = c, .f = f};
+    bool sliding[LAYERS_MAX] = {false};
+    if (read_family(&r) != ST_OK || read_sizes(&r) != ST_OK || read_switches(&r) != ST_OK ||
+        read_no_rope(&r) != ST_OK || read_windows(&r, sliding) != ST_OK || read_ids(&r) != ST_OK)
+        return f->code;
+    return config_read_rope(&r, sliding);
+}
+
+enum status model_config_read(struct model_config *out, const struct blobs *files, struct fault *f)
+{
+    static const struct model_config empty;
+    struct model_config c = empty;
+    struct json_doc *doc = NULL;
+    const struct blob *file = blobs_find(files, CONFIG_JSON);
+    if (!file)
+        return fault_set(f, ST_ABSENT, "the model has no config.json");
+    if (json_parse(&doc, (const char *)file->data, file->size, CONFIG_JSON, f) != ST_OK)
+        return f->code;
+    enum status code = read_root(&c, json_root(doc), f);
+    json_close(&doc);
+    if (code != ST_OK || read_generation(&c, files, f) != ST_OK)
+        return f->code;
+    *out = c;
+    return ST_OK;
+}

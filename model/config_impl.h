@@ -1,0 +1,25 @@
+/* Shared by config.c and config_rope.c only: a config.json being read. */
+#ifndef MODEL_CONFIG_IMPL_H
+#define MODEL_CONFIG_IMPL_H
+
+#include "data/json.h"
+#include "model/config.h"
+#include "model/family.h"
+
+#define CONFIG_JSON "config.json"
+
+struct config_reader {
+    const struct json *root;
+    const struct family *family;
+    struct model_config *c;
+    struct fault *f;
+};
+
+/* An integer key that may be absent (or null): *out is then as it was. */
+enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max);
+
+/* After sizes, positions and layer windows: fills rope[], rot_dim and each layer's rope. sliding[i]
+ * says which layers config.json calls sliding. */
+enum status config_read_rope(const struct config_reader *r, const bool *sliding);
+
+#endif
