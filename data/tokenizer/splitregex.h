@@ -6,10 +6,10 @@
  *     splitregex_find(r, s, n, &from, &to, f);      // from == n: no match any more
  *     splitregex_close(&r);
  *
- * Known: literals, . (not used by any family, hence refused), classes with ranges, \s \S \p \P,
- * groups, (?i:...) over ASCII letters, alternation, ? * + {m,n} greedy, look-ahead. What else the
- * pattern holds, and a pattern that can match nothing, is refused by name. Matching takes a bounded
- * number of steps, so that no pattern can hang; ST_RANGE when they are spent. */
+ * Known: literals, classes with ranges, \s \S \d \D \p{..} \P{..} by category, groups, (?i:...)
+ * over ASCII, alternation, the greedy ? * + {m} {m,} {m,n}, look-ahead. What else a pattern holds,
+ * and a pattern that can match nothing, is refused by name. Matching takes a bounded number of
+ * steps, so that no pattern can hang; ST_RANGE when they are spent. */
 #ifndef DATA_TOKENIZER_SPLITREGEX_H
 #define DATA_TOKENIZER_SPLITREGEX_H
 
@@ -27,5 +27,35 @@ void splitregex_close(struct splitregex **r);
 /* The first match at or after *from: [*from, *to); *from becomes n where there is none. */
 enum status splitregex_find(const struct splitregex *r, const char *s, size_t n, size_t *from,
                             size_t *to, struct fault *f);
+
+/* ---- between splitregex.c, which runs programs, and splitregex_open.c, which makes them -------- */
+
+/* One code point out of: categories, white space or its opposite, ranges; or anything else. */
+struct splitregex_set {
+    uint32_t categories;
+    bool space, not_space, negated;
+    uint32_t range, ranges; /* the first range and how many */
+};
+
+enum splitregex_op {
+    SPLITREGEX_REPEAT, /* min to max code points of a set, as many as go */
+    SPLITREGEX_FORK,   /* goes on at the next, and at `to` if that fails */
+    SPLITREGEX_JUMP,   /* to `to` */
+    SPLITREGEX_LOOK,   /* runs what follows, up to its MATCH before `to`; goes on at `to` */
+    SPLITREGEX_MATCH,
+};
+
+struct splitregex_code {
+    enum splitregex_op op;
+    bool negated; /* LOOK */
+    uint32_t set, min, max, to;
+};
+
+struct splitregex {
+    struct splitregex_code *code;
+    struct splitregex_set *sets;
+    uint32_t (*ranges)[2];
+    uint32_t codes, set_count, range_count;
+};
 
 #endif
