@@ -137,11 +137,6 @@ static enum status check_ids(const struct import *m, const struct tokenizer *t, 
     return ST_OK;
 }
 
-static const struct tensor *lookup(void *ctx, const char *name)
-{
-    return safetensors_find(ctx, name);
-}
-
 static enum status check_all(struct import *m, struct fault *f)
 {
     struct tokenizer *t = NULL;
@@ -155,8 +150,10 @@ static enum status check_all(struct import *m, struct fault *f)
         s = session_template(&chat, &m->files, f);
     if (s == ST_OK)
         s = safetensors_open(&m->in, m->folder.p, f);
-    if (s == ST_OK)
-        s = weights_check(&m->config, lookup, m->in, f);
+    if (s == ST_OK) {
+        struct tensor_source source = weights_of_safetensors(m->in, m->folder.p);
+        s = weights_check(&source, &m->config, f);
+    }
     chat_close(&chat);
     tokenizer_close(&t);
     return s;
