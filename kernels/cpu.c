@@ -217,29 +217,10 @@ void cpu_scratch_release(kern *k, size_t at)
     own(k)->scratch_used = at;
 }
 
-/* f32 values that one op may hold at a time, the largest of these uses being their sum's bound:
- *   rows * (2 rank + 3 heads + 2)     H or G (in double), D and statistics per head, losses
- *   16 * rank * 2 width               partial sums of dA and dB, one a block of rows
- *   2 * rows * kv_heads * head_dim    partial dK and dV
- *   min(rows, 256) * vocab            a chunk of logits
- *   rows * width                      an activation packed or masked
- * Pages that no op touches are never taken from the system. */
-static size_t scratch_bytes(const struct kern_specs *s)
-{
-    size_t rows = (size_t)s->rows, width = (size_t)s->width, rank = (size_t)s->rank;
-    size_t chunk = rows < 256 ? rows : 256;
-    size_t n = rows * (2 * rank + 3 * (size_t)s->heads + 2);
-    n += 16 * rank * 2 * width;
-    n += 2 * rows * (size_t)s->kv_heads * (size_t)s->head_dim;
-    n += chunk * (size_t)s->vocab;
-    n += rows * width;
-    return n * sizeof(float) + 64 * ALIGN;
-}
-
 static enum status prepare(kern *k, const struct kern_specs *s, struct fault *f)
 {
     struct cpu *c = own(k);
-    size_t bytes = round_up(scratch_bytes(s));
+    size_t bytes = round_up(cpu_scratch_need(s));
     if (bytes <= c->scratch_size)
         return ST_OK;
     unsigned char *p = aligned_new(bytes);

@@ -29,6 +29,7 @@ void *cpu_worker_scratch(kern *k, int worker);
 size_t cpu_scratch_mark(kern *k);
 void *cpu_scratch(kern *k, size_t bytes, const char *op);
 void cpu_scratch_release(kern *k, size_t mark);
+size_t cpu_scratch_need(const struct kern_specs *s); /* bytes: cpu_need.c has the formula */
 
 /* Host pointers. cpu_f32 is for the fast variants, whose buffers are all F32 (the table of a CPU
  * opened in f32); the reference reads any dtype through cpu_get and cpu_set, F64 too: its gradients

@@ -71,8 +71,8 @@ void norm_linear_bwd_default(kern *k, struct kref dx, struct kref grads, struct 
                              const struct knorm *norm, const struct klinear *lin, int rows,
                              const struct kdropout *drop)
 {
-    struct kref n = KREF_NONE, dn = KREF_NONE;
-    if (lin->nlora > 0) { /* dA alone wants N */
+    struct kref n = x, dn = KREF_NONE; /* without adapters nobody reads N */
+    if (lin->nlora > 0) {
         n = mid_of(k, saved, lin, rows, "norm_linear_bwd");
         if (!saved->mid.buf)
             norm_fwd(k, n, KREF_NONE, x, norm, rows, lin->in);
@@ -100,7 +100,7 @@ void act_linear_bwd_default(kern *k, struct kref dgu, struct kref grads, struct 
                             const struct kdropout *drop)
 {
     struct kref dm = kern_scratch_ref(k, k->state->scratch.dmid, rows, lin->in, "act_linear_bwd");
-    struct kref m = KREF_NONE;
+    struct kref m = gu; /* without adapters nobody reads M */
     if (lin->nlora > 0) {
         m = mid_of(k, saved, lin, rows, "act_linear_bwd");
         if (!saved->mid.buf)
