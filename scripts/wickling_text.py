@@ -112,6 +112,7 @@ def tell(rng, detail=0.5, plot=None):
         ("What was {friend}?", "{friend} was {a_fjob}."),
         ("How did {hero} feel [in the end|at the end]?", "{hero} [felt|was] {mood}."),
         ("Which {noun} was it?", "It was {a_thing}."),
+        ("[Which|What] thing is in the story?", "[It is {a_thing}.|There is {a_thing}.]"),
     ]
     questions = [(expand(rng, q, slots), expand(rng, a, slots)) for q, a in asked]
     return Story(" ".join(said), facts, questions)
@@ -249,7 +250,7 @@ def chat(rng):
     return turn("user", "Tell me something about the town.") + turn("assistant", description(rng))
 
 
-KINDS = [(a_story, 46), (story_and_questions, 18), (chat, 18), (description, 6), (dialogue, 6),
+KINDS = [(a_story, 42), (story_and_questions, 22), (chat, 18), (description, 6), (dialogue, 6),
          (sums, 3), (trades, 1), (directions, 2)]  # fmt: skip
 
 
