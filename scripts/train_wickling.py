@@ -143,11 +143,12 @@ def train(model, windows, args, autocast):
 
 def sample(model, tok, prompt, device, temperature, count=120):
     ids = tok.encode(prompt).ids
-    gen = torch.Generator().manual_seed(1)
+    gen, cache, fresh = torch.Generator().manual_seed(1), None, ids
     with torch.no_grad():
         while len(ids) < SEQ and count > 0:
-            rows = torch.tensor([ids], device=device)
-            logits = model(rows, use_cache=False).logits[0, -1].float()
+            rows = torch.tensor([fresh], device=device)
+            out = model(rows, use_cache=True, past_key_values=cache)
+            cache, logits = out.past_key_values, out.logits[0, -1].float()
             if temperature > 0:
                 p = torch.softmax(logits.cpu() / temperature, -1)
                 new = int(torch.multinomial(p, 1, generator=gen))
@@ -155,7 +156,8 @@ def sample(model, tok, prompt, device, temperature, count=120):
                 new = int(logits.argmax())
             if new in (0, 2):
                 break
-            ids.append(new)
+            fresh = [new]
+            ids = ids + fresh
             count -= 1
     return tok.decode(ids, skip_special_tokens=False)
 
