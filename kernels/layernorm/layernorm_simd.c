@@ -30,11 +30,18 @@ static struct stat stat_of(const float *x, int cols, float eps)
 {
     float first = simd_sum(x, cols) / (float)cols;
     vf m = vf_set1(first), sum[2] = {vf_zero(), vf_zero()}, square[2] = {vf_zero(), vf_zero()};
-    for (int c = 0, odd = 0; c < cols; c += VF_LANES, odd ^= 1) {
-        int left = cols - c;
-        vf d = vf_head(vf_sub(vf_get(x + c, left), m), vf_zero(), left);
-        sum[odd] = vf_add(sum[odd], d);
-        square[odd] = vf_fma(d, d, square[odd]);
+    int c = 0;
+    for (; c <= cols - 2 * VF_LANES; c += 2 * VF_LANES) {
+        for (int j = 0; j < 2; j++) {
+            vf d = vf_sub(vf_load(x + c + j * VF_LANES), m);
+            sum[j] = vf_add(sum[j], d);
+            square[j] = vf_fma(d, d, square[j]);
+        }
+    }
+    for (; c < cols; c += VF_LANES) {
+        vf d = vf_head(vf_sub(vf_get(x + c, cols - c), m), vf_zero(), cols - c);
+        sum[0] = vf_add(sum[0], d);
+        square[0] = vf_fma(d, d, square[0]);
     }
     float delta = vf_sum(vf_add(sum[0], sum[1])) / (float)cols;
     float var = vf_sum(vf_add(square[0], square[1])) / (float)cols - delta * delta;
