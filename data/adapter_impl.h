@@ -5,7 +5,7 @@
 #include "data/adapter.h"
 #include "data/json.h"
 
-/* One entry of rank_pattern or alpha_pattern: a regular expression over the end of a module's name. */
+/* An entry of rank_pattern or alpha_pattern: a regular expression for the end of a name. */
 struct adapter_pattern {
     const char *key;
     double value;

@@ -120,7 +120,7 @@ static void add_targets(struct json *root, const struct adapter *a)
         add_targets_of_parts(list, a);
 }
 
-/* The keys in the order of PEFT's sort_keys=True. Whole names are patterns that fit their module. */
+/* The keys as PEFT sorts them. A module's whole name is a pattern that fits that module. */
 static void fill_config(struct json *root, const struct adapter *a)
 {
     struct json *alphas = json_add_object(root, "alpha_pattern");

@@ -224,7 +224,7 @@ static _Noreturn void child(const char *path, int pipe)
     _exit(0);
 }
 
-/* ---- in the parent: only bytes ---------------------------------------------------------------- */
+/* ---- in the parent: only bytes --------------------------------------------------------------- */
 
 static int64_t now_ms(void)
 {

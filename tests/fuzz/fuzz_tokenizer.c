@@ -1,0 +1,76 @@
+/* A tokenizer.json, a NUL, a text; or, after an 'f', vocab.json, merges.txt, tokenizer_config.json
+ * and a text, NULs between. What opens encodes any text, always the same way, to ids that it knows
+ * and can decode. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/tokenizer.h"
+#include "tests/fuzz/fuzz.h"
+
+/* Cuts the next part, up to a NUL, off the input. */
+static const char *tokenizer_part(const uint8_t **bytes, size_t *left, size_t *n)
+{
+    const char *part = (const char *)*bytes;
+    const uint8_t *end = *left ? memchr(*bytes, 0, *left) : NULL;
+    *n = end ? (size_t)(end - *bytes) : *left;
+    *bytes += end ? *n + 1 : *n;
+    *left -= end ? *n + 1 : *n;
+    return part;
+}
+
+static void tokenizer_text(const struct tokenizer *t, const char *text, size_t n)
+{
+    struct fault f = {0};
+    struct ids ids = {0}, again = {0};
+    struct text out = {0};
+    unsigned flags = n % 2 ? TOKENIZER_ADD_SPECIAL : 0;
+    enum status st = tokenizer_encode(t, &ids, text, n, flags, &f);
+    if (st == ST_OK && tokenizer_encode(t, &again, text, n, flags, &f) != ST_OK)
+        abort();
+    if (ids.n != again.n || (ids.n > 0 && memcmp(ids.p, again.p, ids.n * sizeof *ids.p) != 0))
+        abort();
+    for (size_t i = 0; i < ids.n; i++)
+        if (ids.p[i] < 0 || ids.p[i] >= tokenizer_size(t) || !tokenizer_piece(t, ids.p[i]))
+            abort();
+    tokenizer_encode(t, &again, text, n, TOKENIZER_NO_ADDED, &f);
+    for (size_t i = 0; i < n; i++)
+        ids_add(&ids, (signed char)text[i], &f);
+    if (tokenizer_decode(t, &out, ids.p, ids.n, n % 3 == 0, &f) != ST_OK)
+        abort();
+    if (!utf8_valid(out.p ? out.p : "", out.n, NULL))
+        abort();
+    ids_free(&ids);
+    ids_free(&again);
+    text_free(&out);
+}
+
+int fuzz_tokenizer(const uint8_t *bytes, size_t n)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.json", "merges.txt",
+                                        "tokenizer_config.json"};
+    struct fault f = {0};
+    struct blobs files = {0};
+    struct tokenizer *t = NULL;
+    bool parts = n > 0 && bytes[0] == 'f';
+    size_t left = parts ? n - 1 : n, size;
+    bytes += parts;
+    for (int i = parts; i < (parts ? 4 : 1); i++) {
+        const char *part = tokenizer_part(&bytes, &left, &size);
+        if (blobs_add(&files, names[i], part, size, &f) != ST_OK)
+            abort();
+    }
+    if (tokenizer_open(&t, &files, &f) == ST_OK)
+        tokenizer_text(t, (const char *)bytes, left);
+    else if (!f.text[0])
+        abort();
+    tokenizer_close(&t);
+    blobs_free(&files);
+    return 0;
+}
+
+#ifdef FUZZ_MAIN
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    return fuzz_tokenizer(bytes, n);
+}
+#endif
