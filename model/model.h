@@ -22,6 +22,7 @@
 
 #include "data/base.h"
 #include "data/batch.h"
+#include "data/safetensors.h"
 #include "data/text.h"
 #include "kernels/kern.h"
 #include "kernels/status.h"
@@ -87,7 +88,18 @@ enum status model_open(struct model **out, kern *k, struct base *base, const str
 enum status model_open_random(struct model **out, kern *k, const struct model_config *c,
                               enum dtype dtype, struct adapters *a, const struct model_shape *shape,
                               uint64_t seed, struct fault *f);
+/* The same from safetensors, without a base file (tests, comparisons); where names it in messages. */
+enum status model_open_files(struct model **out, kern *k, const struct safetensors *st,
+                             const char *where, const struct model_config *c, struct adapters *a,
+                             const struct model_shape *shape, struct fault *f);
 void model_close(struct model **m);
+
+/* Whether a checkpoint has every tensor that the config needs, in a type and shape that fit: what
+ * model_open checks first, and import before it writes. ST_FORMAT or ST_UNSUPPORTED name the tensor. */
+enum status model_check_base(const struct base *base, const struct model_config *c,
+                             struct fault *f);
+enum status model_check_files(const struct safetensors *st, const char *where,
+                              const struct model_config *c, struct fault *f);
 
 /* Loss without gradients: *loss_sum = sum of nll; nll [labelled] may be NULL. No dropout. */
 enum status model_forward(struct model *m, const struct batch *b, float *nll, double *loss_sum,
