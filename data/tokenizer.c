@@ -186,7 +186,8 @@ enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const c
         return fault_set(f, ST_FORMAT, "the text is not UTF-8 at byte %zu", bad);
     if (bpe_run_open(&e.bpe, &t->bpe, n, f) != ST_OK)
         return f->code;
-    e.words = (struct pretokenizer_run){.p = &t->pretokenizer, .emit = word_emit, .context = &e};
+    e.words = (struct pretokenizer_run){
+        .p = &t->pretokenizer, .emit = word_emit, .context = &e, .steps = splitregex_steps(n)};
     enum status st = special ? ids_adds(out, t->post.before.p, t->post.before.n, f) : ST_OK;
     if (st == ST_OK)
         st = text_encode(&e, text, n, f);
@@ -210,9 +211,11 @@ enum status tokenizer_decode(const struct tokenizer *t, struct text *out, const 
     size_t before = out->n;
     enum status st = ST_OK;
     for (size_t i = 0; i < n && st == ST_OK; i++) {
-        const char *piece = tokenizer_piece(t, ids[i]);
-        if (piece && !(skip_special && tokenizer_is_special(t, ids[i])))
-            st = pieces_add(&pieces, piece, strlen(piece), f);
+        const struct added_token *a = added_of_id(&t->added, ids[i]);
+        size_t length = a ? a->shown_n : 0;
+        const char *piece = a ? a->shown : vocab_piece(&t->bpe.vocab, ids[i], &length);
+        if (piece && !(a && a->hidden && skip_special))
+            st = pieces_add(&pieces, piece, length, f);
     }
     if (st == ST_OK)
         st = piecedecoder_run(&t->decoder, &pieces, out, f);

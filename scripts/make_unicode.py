@@ -157,4 +157,5 @@ def main():
         print(f"UNICODE_{name} {n}", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -14,8 +14,11 @@ void added_open(struct added *a, const struct vocab *vocab)
 
 void added_close(struct added *a)
 {
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->tokens[i].shown != a->tokens[i].content)
+            free((void *)(uintptr_t)a->tokens[i].shown);
         free((void *)(uintptr_t)a->tokens[i].content);
+    }
     free(a->tokens);
     free(a->raw.nodes);
     free(a->normalized.nodes);
@@ -51,6 +54,18 @@ static int32_t next_id(const struct added *a)
     return (int32_t)size;
 }
 
+static char *copy(const char *s, size_t n, struct fault *f)
+{
+    char *p = malloc(n + 1);
+    if (!p) {
+        fault_nomem(f, "added tokens", n + 1);
+        return NULL;
+    }
+    memcpy(p, s, n);
+    p[n] = '\0';
+    return p;
+}
+
 static enum status append(struct added *a, const struct added_token *token, struct fault *f)
 {
     if (a->n == a->cap) {
@@ -61,11 +76,9 @@ static enum status append(struct added *a, const struct added_token *token, stru
         a->tokens = p;
         a->cap = cap;
     }
-    char *content = malloc(token->n + 1);
+    char *content = copy(token->content, token->n, f);
     if (!content)
-        return fault_nomem(f, "added tokens", token->n + 1);
-    memcpy(content, token->content, token->n);
-    content[token->n] = '\0';
+        return f->code;
     int32_t index = (int32_t)a->n;
     if (vocab_add(&a->by_content, content, token->n, index, f) != ST_OK ||
         vocab_add(&a->by_id, content, token->n, token->id, f) != ST_OK) {
@@ -73,6 +86,7 @@ static enum status append(struct added *a, const struct added_token *token, stru
         return f->code;
     }
     a->tokens[a->n] = *token;
+    a->tokens[a->n].shown = content;
     a->tokens[a->n++].content = content;
     return ST_OK;
 }
@@ -164,29 +178,39 @@ static enum status trie_add(struct added_trie *t, const char *s, size_t n, int32
     return ST_OK;
 }
 
+static enum status token_index(struct added *a, int32_t index, const struct normalizer *normalizer,
+                               struct text buffers[2], const char *where, struct fault *f)
+{
+    struct added_token *t = &a->tokens[index];
+    struct normalized piece = {.s = t->content, .n = t->n};
+    struct added_trie *trie = t->normalized ? &a->normalized : &a->raw;
+    if (t->normalized && normalizer_run(normalizer, &piece, buffers, f) != ST_OK)
+        return f->code;
+    if (piece.n == 0)
+        return fault_set(f, ST_UNSUPPORTED,
+                         "%s: the normalizer leaves nothing of the added token \"%.40s\"", where,
+                         t->content);
+    if (piece.s != t->content) {
+        char *shown = copy(piece.s, piece.n, f);
+        if (!shown)
+            return f->code;
+        t->shown = shown;
+    }
+    const struct added_token *same_text = added_find(a, piece.s, piece.n);
+    t->shown_n = piece.n;
+    t->hidden = same_text && same_text->special;
+    return trie_add(trie, piece.s, piece.n, index, f);
+}
+
 /* Special tokens come first in the library's list, which decides between equal patterns. */
 static enum status index_some(struct added *a, bool special, const struct normalizer *normalizer,
                               const char *where, struct fault *f)
 {
     struct text buffers[2] = {{0}};
     enum status st = ST_OK;
-    for (size_t i = 0; i < a->n && st == ST_OK; i++) {
-        struct normalized piece = {.s = a->tokens[i].content, .n = a->tokens[i].n};
-        if (a->tokens[i].special != special)
-            continue;
-        if (!a->tokens[i].normalized) {
-            st = trie_add(&a->raw, piece.s, piece.n, (int32_t)i, f);
-            continue;
-        }
-        st = normalizer_run(normalizer, &piece, buffers, f);
-        if (st == ST_OK && piece.n == 0)
-            st = fault_set(f, ST_UNSUPPORTED,
-                           "%s: the normalizer leaves nothing of the added "
-                           "token \"%.40s\"",
-                           where, a->tokens[i].content);
-        if (st == ST_OK)
-            st = trie_add(&a->normalized, piece.s, piece.n, (int32_t)i, f);
-    }
+    for (size_t i = 0; i < a->n && st == ST_OK; i++)
+        if (a->tokens[i].special == special)
+            st = token_index(a, (int32_t)i, normalizer, buffers, where, f);
     text_free(&buffers[0]);
     text_free(&buffers[1]);
     return st;

@@ -20,6 +20,11 @@ struct added_token {
     size_t n;
     int32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
+    /* What decoding shows, filled by added_index: the normalized form if there is one. Only where
+     * that is the content of a special token does skipping special tokens hide it. */
+    const char *shown;
+    size_t shown_n;
+    bool hidden;
 };
 
 struct added_node {

@@ -310,7 +310,8 @@ static enum status word_encode(struct bpe_run *r, struct ids *out, const char *s
         slot->n = (uint32_t)n;
         slot->count = (uint32_t)(out->n - before);
         memcpy(slot->word, s, n);
-        memcpy(slot->ids, out->p + before, slot->count * sizeof *slot->ids);
+        for (uint32_t i = 0; i < slot->count; i++)
+            slot->ids[i] = out->p[before + i];
     }
     return ST_OK;
 }

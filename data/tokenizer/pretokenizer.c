@@ -13,8 +13,8 @@ static bool one_matches(const struct pretokenizer_step *step, uint32_t c)
 }
 
 /* The first match at or after *from, which becomes n where there is none. */
-static enum status match_find(const struct pretokenizer_step *step, const char *s, size_t n,
-                              size_t *from, size_t *to, struct fault *f)
+static enum status match_find(struct pretokenizer_run *run, const struct pretokenizer_step *step,
+                              const char *s, size_t n, size_t *from, size_t *to, struct fault *f)
 {
     size_t i = *from, next = i;
     if (step->match == MATCH_SCAN) {
@@ -22,7 +22,7 @@ static enum status match_find(const struct pretokenizer_step *step, const char *
         return ST_OK;
     }
     if (step->match == MATCH_REGEX)
-        return splitregex_find(step->regex, s, n, from, to, f);
+        return splitregex_find(step->regex, s, n, from, to, &run->steps, f);
     if (step->match == MATCH_LITERAL) {
         const char *hit = NULL;
         if (n - i >= step->literal.n)
@@ -98,7 +98,7 @@ static enum status split_run(struct pretokenizer_run *run, size_t k, const char 
     struct cut c = {.run = run, .step = k, .s = s, .head = head};
     for (size_t done = 0; done < n;) {
         size_t at = done, end = n;
-        if (match_find(&run->p->steps[k], s, n, &at, &end, f) != ST_OK)
+        if (match_find(run, &run->p->steps[k], s, n, &at, &end, f) != ST_OK)
             return f->code;
         if (at > done && cut_part(&c, done, at, false, f) != ST_OK)
             return f->code;

@@ -1,7 +1,7 @@
 /* Pre-tokenizers: where a text is cut into the words that the model sees one by one.
  *
  *     pretokenizer_open(&p, json_get(root, "pre_tokenizer"), "tokenizer.json", f);
- *     struct pretokenizer_run run = {.p = &p, .emit = word, .context = ...};
+ *     struct pretokenizer_run run = {.p = &p, .emit = word, ..., .steps = splitregex_steps(n)};
  *     pretokenizer_run(&run, piece, n, at_head, f);     // calls word() for each word, in order
  *     pretokenizer_run_close(&run);
  *     pretokenizer_close(&p);
@@ -59,6 +59,7 @@ struct pretokenizer_run {
     const struct pretokenizer *p;
     pretokenizer_emit *emit;
     void *context;
+    uint64_t steps;                          /* left for patterns: splitregex_steps of the text */
     struct text buffers[PRETOKENIZER_STEPS]; /* rewritten pieces, one per step */
 };
 

@@ -5,7 +5,7 @@
 
 #include "data/tokenizer/unicode.h"
 
-enum { STEPS_PER_BYTE = 256, STEPS_LEAST = 1 << 20, INLINE_STATES = 128 };
+enum { STEPS_PER_BYTE = 1024, STEPS_LEAST = 1 << 20, INLINE_STATES = 128 };
 
 /* What to do when a path fails: go on at pc and at; of a REPEAT, give back down to low first. */
 struct state {
@@ -18,7 +18,7 @@ struct machine {
     const struct splitregex *r;
     const char *s;
     size_t n;
-    uint64_t steps; /* left */
+    uint64_t *steps; /* left */
     struct state *states;
     size_t count, cap;
     struct state first[INLINE_STATES];
@@ -53,9 +53,10 @@ static enum status state_push(struct machine *m, struct state state, struct faul
 
 static enum status steps_take(struct machine *m, struct fault *f)
 {
-    if (m->steps-- > 0)
+    if (*m->steps > 0) {
+        --*m->steps;
         return ST_OK;
-    m->steps = 0;
+    }
     return fault_set(f, ST_RANGE, "a Split pattern of the tokenizer takes too many steps");
 }
 
@@ -146,12 +147,16 @@ static enum status run(struct machine *m, uint32_t pc, size_t at, bool *matched,
     }
 }
 
-enum status splitregex_find(const struct splitregex *r, const char *s, size_t n, size_t *from,
-                            size_t *to, struct fault *f)
+uint64_t splitregex_steps(size_t n)
 {
-    struct machine m = {.r = r, .s = s, .n = n, .cap = INLINE_STATES};
+    return (uint64_t)n * STEPS_PER_BYTE + STEPS_LEAST;
+}
+
+enum status splitregex_find(const struct splitregex *r, const char *s, size_t n, size_t *from,
+                            size_t *to, uint64_t *steps, struct fault *f)
+{
+    struct machine m = {.r = r, .s = s, .n = n, .steps = steps, .cap = INLINE_STATES};
     m.states = m.first;
-    m.steps = (uint64_t)(n - *from) * STEPS_PER_BYTE + STEPS_LEAST;
     bool matched = false;
     size_t at = *from;
     enum status st = ST_OK;

@@ -2,14 +2,15 @@
  * character classes of the library (PCRE2 here knows another Unicode).
  *
  *     splitregex_open(&r, "\\p{N}{1,3}|[^\\s]+", "tokenizer.json", f);
+ *     uint64_t steps = splitregex_steps(n);           // for all of a text
  *     size_t from = 0, to;
- *     splitregex_find(r, s, n, &from, &to, f);      // from == n: no match any more
+ *     splitregex_find(r, s, n, &from, &to, &steps, f); // from == n: no match any more
  *     splitregex_close(&r);
  *
  * Known: literals, classes with ranges, \s \S \d \D \p{..} \P{..} by category, groups, (?i:...)
  * over ASCII, alternation, the greedy ? * + {m} {m,} {m,n}, look-ahead. What else a pattern holds,
- * and a pattern that can match nothing, is refused by name. Matching takes a bounded number of
- * steps, so that no pattern can hang; ST_RANGE when they are spent. */
+ * and a pattern that can match nothing, is refused by name. A text has so many steps and no more,
+ * so that no pattern can hang; ST_RANGE when they are spent. */
 #ifndef DATA_TOKENIZER_SPLITREGEX_H
 #define DATA_TOKENIZER_SPLITREGEX_H
 
@@ -24,9 +25,12 @@ enum status splitregex_open(struct splitregex **out, const char *pattern, const 
                             struct fault *f);
 void splitregex_close(struct splitregex **r);
 
+/* The steps that a text of n bytes may take: many times what a sane pattern does. */
+uint64_t splitregex_steps(size_t n);
+
 /* The first match at or after *from: [*from, *to); *from becomes n where there is none. */
 enum status splitregex_find(const struct splitregex *r, const char *s, size_t n, size_t *from,
-                            size_t *to, struct fault *f);
+                            size_t *to, uint64_t *steps, struct fault *f);
 
 /* ---- between splitregex.c, which runs programs, and splitregex_open.c, which makes them -------- */
 
