@@ -250,7 +250,7 @@ const struct h5table_entry *h5table_group(const struct h5table *t, const char *g
     while (end < t->n && strcmp(t->p[end].group, group) == 0)
         end++;
     *n = end - first;
-    return t->p + first;
+    return t->n > 0 ? t->p + first : NULL;
 }
 
 const struct h5table_entry *h5table_find(const struct h5table *t, const char *group,

@@ -41,7 +41,7 @@ enum status h5table_parse(struct h5table *out, const char *bytes, size_t n, uint
                           const char *path, const char *what, struct fault *f);
 void h5table_free(struct h5table *t);
 
-/* The entries of a group are neighbours: the first and how many. */
+/* The entries of a group are neighbours: the first (to be looked at only if *n > 0). */
 const struct h5table_entry *h5table_group(const struct h5table *t, const char *group, size_t *n);
 const struct h5table_entry *h5table_find(const struct h5table *t, const char *group,
                                          const char *name);

@@ -15,6 +15,7 @@
 #include "tests/fuzz/fuzz_h5table.c"
 #include "tests/fuzz/fuzz_json.c"
 #include "tests/fuzz/fuzz_safetensors.c"
+#include "tests/fuzz/fuzz_tokenizer.c"
 
 static void replay(const char *name, int (*fuzz)(const uint8_t *, size_t))
 {
