@@ -1,0 +1,193 @@
+/* The committed fixtures (tests/fixtures/model/NAME, scripts/make_model_fixtures.py) as the model tests
+ * use them: a tiny checkpoint, adapters, rows, and what transformers + PEFT made of them. */
+#ifndef TESTS_MODEL_FIXTURE_H
+#define TESTS_MODEL_FIXTURE_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/file.h"
+#include "data/json.h"
+#include "data/safetensors.h"
+#include "model/adapters.h"
+#include "model/model.h"
+#include "tests/check.h"
+
+enum { FIXTURE_PATH = 512, FIXTURE_ROWS = 400 };
+
+struct fixture {
+    char dir[FIXTURE_PATH];
+    struct blobs files;
+    struct model_config c;
+    struct safetensors *hf, *ref;
+    struct json_doc *doc;
+    const struct json *json; /* ref.json */
+};
+
+/* A call that must succeed: prints the fault's sentence where it does not. */
+#define OK(call)                                                        \
+    do {                                                                \
+        struct fault f = {0};                                           \
+        if ((call) != ST_OK)                                            \
+            fail_msg("%s: %s [%s]", #call, f.text, status_text(f.code)); \
+    } while (0)
+
+static inline void fixture_path(char to[FIXTURE_PATH], const struct fixture *x, const char *name)
+{
+    snprintf(to, FIXTURE_PATH, "%.300s/%.200s", x->dir, name);
+}
+
+static inline void fixture_open(struct fixture *x, const char *dir)
+{
+    char path[FIXTURE_PATH];
+    struct text text = {0};
+    *x = (struct fixture){0};
+    snprintf(x->dir, sizeof x->dir, "%s", dir);
+    fixture_path(path, x, "hf/config.json");
+    OK(file_read_blob(&x->files, path, "config.json", 1 << 20, &f));
+    fixture_path(path, x, "hf/generation_config.json");
+    OK(file_read_blob(&x->files, path, "generation_config.json", 1 << 20, &f));
+    OK(model_config_read(&x->c, &x->files, &f));
+    fixture_path(path, x, "hf");
+    OK(safetensors_open(&x->hf, path, &f));
+    fixture_path(path, x, "ref.safetensors");
+    if (file_kind(path) == FILE_REGULAR)
+        OK(safetensors_open(&x->ref, path, &f));
+    fixture_path(path, x, "ref.json");
+    OK(file_read(&text, path, 1 << 26, &f));
+    OK(json_parse(&x->doc, text.p, text.n, "ref.json", &f));
+    text_free(&text);
+    x->json = json_root(x->doc);
+}
+
+static inline void fixture_close(struct fixture *x)
+{
+    blobs_free(&x->files);
+    safetensors_close(&x->hf);
+    safetensors_close(&x->ref);
+    json_close(&x->doc);
+}
+
+static inline struct model *fixture_model(struct fixture *x, kern *k, struct adapters *a,
+                                          struct model_shape shape)
+{
+    struct model *m = NULL;
+    OK(model_open_files(&m, k, x->hf, x->dir, &x->c, a, &shape, &f));
+    return m;
+}
+
+static inline struct adapters *fixture_adapters(const struct fixture *x, const char *name)
+{
+    char path[FIXTURE_PATH];
+    struct adapters *a = NULL;
+    fixture_path(path, x, name);
+    OK(adapters_load(&a, &x->c, path, &f));
+    return a;
+}
+
+static inline double fixture_number(const struct json *o, const char *key)
+{
+    return json_number(json_get(o, key), NAN);
+}
+
+/* ---- batches ------------------------------------------------------------------------------------ */
+
+struct rows {
+    struct batch b;
+    int32_t ids[FIXTURE_ROWS], pos[FIXTURE_ROWS], start[FIXTURE_ROWS];
+    int32_t index[FIXTURE_ROWS], labels[FIXTURE_ROWS], line[64];
+};
+
+static inline void rows_clear(struct rows *r)
+{
+    r->b = (struct batch){.ids = r->ids,
+                          .pos = r->pos,
+                          .start = r->start,
+                          .index = r->index,
+                          .labels = r->labels,
+                          .line = r->line};
+}
+
+/* One more document: every token but the first is a target. */
+static inline void rows_add(struct rows *r, const int32_t *ids, int n)
+{
+    int first = r->b.rows;
+    assert_true(first + n <= FIXTURE_ROWS && r->b.documents < 64);
+    for (int i = 0; i < n; i++) {
+        int at = first + i;
+        r->ids[at] = ids[i];
+        r->pos[at] = i;
+        r->start[at] = first;
+        if (i + 1 == n)
+            continue;
+        r->index[r->b.labelled] = at;
+        r->labels[r->b.labelled++] = ids[i + 1];
+    }
+    r->line[r->b.documents++] = 100 + r->b.documents;
+    r->b.rows += n;
+}
+
+/* ids of a JSON list; how many. */
+static inline int fixture_ids(int32_t *to, const struct json *list)
+{
+    int n = 0;
+    for (const struct json *v = json_first(list); v; v = json_next(v)) {
+        int64_t id;
+        assert_true(n < FIXTURE_ROWS && json_int(v, &id));
+        to[n++] = (int32_t)id;
+    }
+    return n;
+}
+
+static inline const struct json *fixture_item(const struct json *list, int i)
+{
+    const struct json *v = json_first(list);
+    while (v && i-- > 0)
+        v = json_next(v);
+    assert_non_null(v);
+    return v;
+}
+
+static inline void rows_add_json(struct rows *r, const struct json *list)
+{
+    int32_t ids[FIXTURE_ROWS];
+    rows_add(r, ids, fixture_ids(ids, list));
+}
+
+/* ---- comparing ---------------------------------------------------------------------------------- */
+
+/* max |got - want| / max |want| */
+static inline double worst_difference(const float *got, const float *want, size_t n)
+{
+    double worst = 0, top = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)got[i] - (double)want[i]);
+        worst = d <= worst ? worst : d; /* NaN passes on */
+        top = fmax(top, fabs((double)want[i]));
+    }
+    return worst / top;
+}
+
+/* |got - want|_F / |want|_F */
+static inline double frobenius(const float *got, const float *want, size_t n)
+{
+    double d2 = 0, w2 = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)got[i] - (double)want[i];
+        d2 += d * d;
+        w2 += (double)want[i] * (double)want[i];
+    }
+    return sqrt(d2 / w2);
+}
+
+static inline const float *fixture_tensor(const struct fixture *x, const char *name, size_t count)
+{
+    const struct tensor *t = safetensors_find(x->ref, name);
+    assert_non_null(t);
+    assert_int_equal(t->bytes, count * sizeof(float));
+    return safetensors_data(x->ref, t);
+}
+
+#endif

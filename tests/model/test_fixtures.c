@@ -1,0 +1,220 @@
+/* Every committed fixture on every CPU device: logits, gradients of one step and a training run against
+ * what transformers + PEFT made of the same files. */
+#include "tests/model/fixture.h"
+
+#include "model/schedule.h"
+
+static const char *const names[] = {"llama2",     "llama3",  "llama_linear", "llama_linear4",
+                                    "llama_bias", "mistral", "qwen2",        "qwen3",
+                                    "qwen3_untied"};
+static const char *const devices[] = {"cpu:ref", "cpu"};
+
+struct state {
+    const char *device, *name;
+};
+
+static void open_case(struct fixture *x, kern **k, const struct state *s)
+{
+    char dir[FIXTURE_PATH];
+    snprintf(dir, sizeof dir, "tests/fixtures/model/%s", s->name);
+    fixture_open(x, dir);
+    *k = check_open(s->device, 2);
+}
+
+static void close_case(struct fixture *x, kern **k)
+{
+    kern_close(k);
+    fixture_close(x);
+}
+
+/* Logits of both rows of ref.json at its positions. */
+static void compare_logits(struct fixture *x, struct model *m, const char *kind)
+{
+    for (int row = 0; row < 2; row++) {
+        struct rows r;
+        char name[64];
+        int32_t positions[8];
+        rows_clear(&r);
+        rows_add_json(&r, fixture_item(json_get(x->json, "ids"), row));
+        int n = fixture_ids(positions, fixture_item(json_get(x->json, "positions"), row));
+        size_t count = (size_t)n * (size_t)x->c.vocab;
+        float *got = malloc(count * sizeof *got);
+        assert_non_null(got);
+        OK(model_logits(m, &r.b, positions, n, got, &f));
+        snprintf(name, sizeof name, "%s.%d", kind, row);
+        double worst = worst_difference(got, fixture_tensor(x, name, count), count);
+        free(got);
+        if (!(worst <= 1e-5))
+            fail_msg("%s: logits differ by %g of the largest", name, worst);
+    }
+}
+
+static void logits(void **state)
+{
+    struct fixture x;
+    kern *k;
+    open_case(&x, &k, *state);
+    struct model *m = fixture_model(&x, k, NULL, (struct model_shape){.rows_max = 64});
+    compare_logits(&x, m, "base");
+    model_close(&m);
+    struct adapters *a = fixture_adapters(&x, "init");
+    m = fixture_model(&x, k, a, (struct model_shape){.rows_max = 64});
+    compare_logits(&x, m, "init");
+    model_close(&m);
+    adapters_free(&a);
+    close_case(&x, &k);
+}
+
+/* The loss over both rows in one packed batch, and the gradient of every adapter tensor. */
+static void gradients(void **state)
+{
+    struct fixture x;
+    kern *k;
+    open_case(&x, &k, *state);
+    struct adapters *a = fixture_adapters(&x, "init");
+    struct model *m =
+        fixture_model(&x, k, a, (struct model_shape){.rows_max = 128, .backward = true});
+    struct rows r;
+    rows_clear(&r);
+    rows_add_json(&r, fixture_item(json_get(x.json, "ids"), 0));
+    rows_add_json(&r, fixture_item(json_get(x.json, "ids"), 1));
+    double loss;
+    OK(model_forward(m, &r.b, NULL, &loss, &f));
+    assert_true(fabs(loss / r.b.labelled - fixture_number(x.json, "loss_init")) < 1e-5);
+    OK(model_train_begin(m, 0, &f));
+    OK(model_train_micro(m, &r.b, r.b.labelled, 1, 0, &f));
+    float *g = malloc(a->values * sizeof *g);
+    assert_non_null(g);
+    OK(model_grads_read(m, g, &f));
+    for (int i = 0; i < a->count; i++) {
+        const struct adapter_entry *e = &a->p[i];
+        for (int b = 0; b < 2; b++) {
+            char key[ADAPTER_KEY_MAX], name[ADAPTER_KEY_MAX + 8];
+            size_t n = (size_t)e->rank * (size_t)(b ? e->mod.out : e->mod.in);
+            adapter_key(key, e, b ? 'B' : 'A');
+            snprintf(name, sizeof name, "grad.%s", key);
+            double d = frobenius(g + (b ? e->b : e->a), fixture_tensor(&x, name, n), n);
+            if (!(d <= 2e-5))
+                fail_msg("%s differs by %g", name, d);
+        }
+    }
+    free(g);
+    model_close(&m);
+    adapters_free(&a);
+    close_case(&x, &k);
+}
+
+struct run {
+    struct fixture *x;
+    const struct json *hp;
+    struct model *m;
+    int rows, at, batch, accum;
+    struct rows micro[8];
+};
+
+/* The next window of rows, going round. */
+static int64_t fill_window(struct run *r)
+{
+    int64_t targets = 0;
+    for (int i = 0; i < r->accum; i++) {
+        rows_clear(&r->micro[i]);
+        for (int j = 0; j < r->batch; j++, r->at = (r->at + 1) % r->rows)
+            rows_add_json(&r->micro[i], fixture_item(json_get(r->x->json, "rows"), r->at));
+        targets += r->micro[i].b.labelled;
+    }
+    return targets;
+}
+
+static void run_step(struct run *r, const struct schedule *schedule, int step)
+{
+    struct train_hyper h = {.lr = schedule_lr(schedule, step), .beta1 = 0.9, .beta2 = 0.999};
+    struct train_result result;
+    h.eps = 1e-8;
+    h.weight_decay = fixture_number(r->hp, "weight_decay");
+    h.max_grad_norm = fixture_number(r->hp, "max_grad_norm");
+    h.step = step;
+    int64_t targets = fill_window(r);
+    for (int i = 0; i < r->accum; i++)
+        OK(model_train_micro(r->m, &r->micro[i].b, targets, step, i, &f));
+    OK(model_train_update(r->m, &h, &f));
+    OK(model_train_result(r->m, &result, &f));
+    double loss = json_number(fixture_item(json_get(r->x->json, "losses"), step - 1), NAN);
+    double norm = json_number(fixture_item(json_get(r->x->json, "grad_norms"), step - 1), NAN);
+    assert_true(result.finite);
+    if (!(fabs(result.loss - loss) < 2e-5))
+        fail_msg("step %d: loss %.7f, transformers + PEFT %.7f", step, result.loss, loss);
+    if (!(fabs(result.grad_norm - norm) < 5e-5 * norm))
+        fail_msg("step %d: norm %.7f, transformers + PEFT %.7f", step, result.grad_norm, norm);
+}
+
+/* The final adapter: how far it is from PEFT's, beside how far it came. */
+static void compare_final(struct run *r, struct adapters *init)
+{
+    struct adapters *want = fixture_adapters(r->x, "final");
+    float *got = malloc(init->values * sizeof *got);
+    double apart = 0, way = 0;
+    assert_non_null(got);
+    OK(model_state_read(r->m, got, NULL, NULL, &f));
+    for (size_t i = 0; i < init->values; i++) {
+        double d = (double)got[i] - (double)want->data[i];
+        double w = (double)want->data[i] - (double)init->data[i];
+        apart += d * d;
+        way += w * w;
+    }
+    assert_true(sqrt(apart / way) < 2e-4);
+    free(got);
+    adapters_free(&want);
+}
+
+static void training(void **state)
+{
+    struct fixture x;
+    kern *k;
+    open_case(&x, &k, *state);
+    struct adapters *a = fixture_adapters(&x, "init");
+    struct run r = {.x = &x, .hp = json_get(x.json, "hp")};
+    r.m = fixture_model(&x, k, a, (struct model_shape){.rows_max = 160, .backward = true});
+    r.rows = (int)json_count(json_get(x.json, "rows"));
+    r.batch = (int)fixture_number(r.hp, "batch");
+    r.accum = (int)fixture_number(r.hp, "accum");
+    int iters = (int)fixture_number(r.hp, "iters");
+    const char *kind = json_string(json_get(r.hp, "schedule"));
+    struct schedule s = {.kind = strcmp(kind, "linear") == 0   ? SCHEDULE_LINEAR
+                                 : strcmp(kind, "cosine") == 0 ? SCHEDULE_COSINE
+                                                               : SCHEDULE_CONSTANT,
+                         .lr = fixture_number(r.hp, "lr"),
+                         .warmup = (int64_t)fixture_number(r.hp, "warmup"),
+                         .total = iters};
+    OK(model_train_begin(r.m, 0, &f));
+    for (int step = 1; step <= iters; step++)
+        run_step(&r, &s, step);
+    compare_final(&r, a);
+    model_close(&r.m);
+    adapters_free(&a);
+    close_case(&x, &k);
+}
+
+int main(void)
+{
+    enum { NAMES = sizeof names / sizeof *names, DEVICES = sizeof devices / sizeof *devices };
+    static const struct {
+        const char *name;
+        CMUnitTestFunction fn;
+    } what[] = {{"logits", logits}, {"gradients", gradients}, {"training", training}};
+    static struct state state[NAMES * DEVICES * 3];
+    static char title[NAMES * DEVICES * 3][64];
+    static struct CMUnitTest tests[NAMES * DEVICES * 3];
+    size_t n = 0;
+    for (size_t d = 0; d < DEVICES; d++) {
+        for (size_t i = 0; i < NAMES; i++) {
+            for (size_t w = 0; w < 3; w++, n++) {
+                state[n] = (struct state){devices[d], names[i]};
+                snprintf(title[n], sizeof title[n], "%s/%s/%s", names[i], what[w].name, devices[d]);
+                tests[n] = (struct CMUnitTest){.name = title[n],
+                                               .test_func = what[w].fn,
+                                               .initial_state = &state[n]};
+            }
+        }
+    }
+    return cmocka_run_group_tests_name("model fixtures", tests, NULL, NULL);
+}
