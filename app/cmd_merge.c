@@ -1,0 +1,344 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/commands.h"
+#include "app/console.h"
+#include "app/session.h"
+#include "app/signals.h"
+#include "data/dataset.h"
+#include "data/file.h"
+#include "data/safetensors.h"
+#include "model/merge.h"
+
+struct merging {
+    struct common common;
+    const char *base, *adapter, *output, *format, *data;
+    struct session session;
+    struct merge *merge;
+    struct safetensors_out *files; /* --format hf */
+    struct base_out *h5;           /* --format h5 */
+    struct progress bar;
+    uint64_t done;
+    struct ids probe; /* what the proof compares logits over */
+    double max_logit_diff;
+};
+
+enum { PROBE_ROWS = 64 };
+static const size_t SHARD_BYTES = (size_t)5 << 30;
+
+/* ---- writing ---------------------------------------------------------------------------------------------- */
+
+static enum status to_files(void *ctx, const void *bytes, size_t n, struct fault *f)
+{
+    struct merging *m = ctx;
+    progress_at(&m->bar, m->done += n, "");
+    return safetensors_write(m->files, bytes, n, f);
+}
+
+static enum status to_h5(void *ctx, const void *bytes, size_t n, struct fault *f)
+{
+    struct merging *m = ctx;
+    progress_at(&m->bar, m->done += n, "");
+    return base_append(m->h5, bytes, n, f);
+}
+
+static enum status stopped(struct fault *f)
+{
+    return signals_stop() ? fault_set(f, ST_INTERRUPTED, "interrupted: nothing was written")
+                          : ST_OK;
+}
+
+static enum status write_hf(struct merging *m, struct fault *f)
+{
+    const struct base *b = m->session.base;
+    const struct blobs *files = base_files(b);
+    struct text path = {0};
+    enum status s = file_mkdirs(m->output, f);
+    if (s == ST_OK)
+        s = file_join(&path, m->output, "model.safetensors", f);
+    if (s == ST_OK)
+        s = safetensors_create(&m->files, path.p, SHARD_BYTES, f);
+    for (size_t i = 0; s == ST_OK && i < base_count(b); i++)
+        s = safetensors_declare(m->files, base_tensor(b, i), f);
+    for (const struct tensor *t; s == ST_OK && (t = safetensors_next(m->files)) != NULL;) {
+        s = merge_tensor(m->merge, t, to_files, m, f);
+        if (s == ST_OK)
+            s = stopped(f);
+    }
+    if (s == ST_OK)
+        s = merge_check(m->merge, f);
+    for (size_t i = 0; s == ST_OK && i < files->n; i++) {
+        path.n = 0;
+        s = file_join(&path, m->output, files->p[i].name, f);
+        if (s == ST_OK)
+            s = file_write(path.p, files->p[i].data, files->p[i].size, f);
+    }
+    if (s == ST_OK)
+        s = safetensors_commit(m->files, f);
+    text_free(&path);
+    return s;
+}
+
+static enum status write_h5(struct merging *m, struct fault *f)
+{
+    const struct base *b = m->session.base;
+    const struct blobs *files = base_files(b);
+    enum status s = base_create(&m->h5, m->output, base_family(b), base_source(b), f);
+    for (size_t i = 0; s == ST_OK && i < base_count(b); i++) {
+        s = base_begin(m->h5, base_tensor(b, i), f);
+        if (s == ST_OK)
+            s = merge_tensor(m->merge, base_tensor(b, i), to_h5, m, f);
+        if (s == ST_OK)
+            s = stopped(f);
+    }
+    if (s == ST_OK)
+        s = merge_check(m->merge, f);
+    for (size_t i = 0; s == ST_OK && i < files->n; i++)
+        s = base_add_file(m->h5, files->p[i].name, files->p[i].data, files->p[i].size, f);
+    return s == ST_OK ? base_commit(m->h5, f) : s;
+}
+
+static uint64_t total_bytes(const struct base *b)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < base_count(b); i++)
+        n += base_tensor(b, i)->bytes;
+    return n;
+}
+
+/* Output that a failed merge began must not look like a model: its files go again. */
+static void undo(struct merging *m)
+{
+    bool hf = m->files != NULL;
+    safetensors_out_close(&m->files);
+    base_out_close(&m->h5);
+    for (size_t i = 0; hf && i < base_files(m->session.base)->n; i++) {
+        struct text path = {0};
+        struct fault ignored = {0};
+        if (file_join(&path, m->output, base_files(m->session.base)->p[i].name, &ignored) == ST_OK)
+            remove(path.p);
+        text_free(&path);
+    }
+    if (hf)
+        remove(m->output); /* only if nothing else is in it */
+}
+
+/* ---- the proof ---------------------------------------------------------------------------------------------- */
+
+/* The first row of --data, else 64 fixed ids spread over the vocabulary. */
+static enum status choose_probe(struct merging *m, struct fault *f)
+{
+    const struct model_config *c = &m->session.config;
+    enum status s = ST_OK;
+    int n = c->max_positions < PROBE_ROWS ? c->max_positions : PROBE_ROWS;
+    if (!m->data) {
+        for (int64_t i = 0; s == ST_OK && i < n; i++)
+            s = ids_add(&m->probe, (int32_t)((i * 2654435761 + 17) % c->vocab), f);
+        return s;
+    }
+    struct dataset *d = NULL;
+    struct dataset_options o = {.tokenizer = m->session.tokenizer,
+                                .chat = m->session.chat,
+                                .seq_max = c->max_positions < 2048 ? c->max_positions : 2048,
+                                .vocab = c->vocab,
+                                .now = time(NULL)};
+    s = dataset_open(&d, m->data, &o, f);
+    if (s == ST_OK) {
+        struct row r = dataset_row(d, 0);
+        s = ids_adds(&m->probe, r.ids, (size_t)r.n, f);
+    }
+    dataset_close(&d);
+    return s;
+}
+
+static enum status probe_logits(struct model *model, const struct ids *ids, float *logits,
+                                struct fault *f)
+{
+    size_t n = ids->n;
+    int32_t *rows = malloc(2 * n * sizeof *rows);
+    if (!rows)
+        return fault_nomem(f, "the proof", 2 * n * sizeof *rows);
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = (int32_t)i;
+        rows[n + i] = 0;
+    }
+    struct batch b = {.rows = (int)n, .ids = ids->p, .pos = rows, .start = rows + n};
+    enum status s = model_logits(model, &b, rows, (int)n, logits, f);
+    free(rows);
+    return s;
+}
+
+static enum status open_merged(struct model **out, struct base **base, struct safetensors **st,
+                               struct merging *m, const struct model_shape *shape, struct fault *f)
+{
+    const struct model_config *c = &m->session.config;
+    if (strcmp(m->format, "h5") == 0) {
+        enum status s = base_open(base, m->output, f);
+        return s == ST_OK ? model_open(out, m->session.k, *base, c, NULL, shape, NULL, f) : s;
+    }
+    enum status s = safetensors_open(st, m->output, f);
+    return s == ST_OK ? model_open_files(out, m->session.k, *st, m->output, c, NULL, shape, f) : s;
+}
+
+/* Logits of the base with the adapter beside it against those of what was written. */
+static enum status prove(struct merging *m, struct fault *f)
+{
+    size_t n = m->probe.n, count = n * (size_t)m->session.config.vocab;
+    struct model_shape shape = {.rows_max = (int)n};
+    struct base *base = NULL;
+    struct safetensors *st = NULL;
+    struct model *merged = NULL;
+    float *logits = malloc(2 * count * sizeof *logits);
+    enum status s = logits ? ST_OK : fault_nomem(f, "the proof", 2 * count * sizeof *logits);
+    if (s == ST_OK)
+        s = session_model(&m->session, &shape, f);
+    if (s == ST_OK)
+        s = probe_logits(m->session.model, &m->probe, logits, f);
+    model_close(&m->session.model); /* one model in memory at a time */
+    if (s == ST_OK)
+        s = open_merged(&merged, &base, &st, m, &shape, f);
+    if (s == ST_OK)
+        s = probe_logits(merged, &m->probe, logits + count, f);
+    for (size_t i = 0; s == ST_OK && i < count; i++) {
+        double d = fabs((double)logits[i] - (double)logits[count + i]);
+        if (!(d <= m->max_logit_diff))
+            m->max_logit_diff = d;
+    }
+    model_close(&merged);
+    safetensors_close(&st);
+    base_close(&base);
+    free(logits);
+    return s;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static enum status check_output(const struct merging *m, struct fault *f)
+{
+    enum file_kind kind = file_kind(m->output);
+    bool hf = strcmp(m->format, "hf") == 0;
+    if (hf && kind != FILE_ABSENT && kind != FILE_FOLDER) {
+        fault_set(f, ST_RANGE, "%s is not a folder", m->output);
+        return fault_remedy(f, "--format hf writes a folder; choose another -o");
+    }
+    if (!hf && kind == FILE_FOLDER) {
+        fault_set(f, ST_RANGE, "%s is a folder", m->output);
+        return fault_remedy(f, "--format h5 writes one file; choose another -o");
+    }
+    return ST_OK;
+}
+
+static enum status run(struct merging *m, struct fault *f)
+{
+    enum status s = check_output(m, f);
+    if (s == ST_OK)
+        s = session_base(&m->session, m->base, f);
+    if (s == ST_OK)
+        s = session_adapter(&m->session, m->adapter, f);
+    if (s == ST_OK)
+        s = choose_probe(m, f);
+    if (s == ST_OK)
+        s = merge_open(&m->merge, m->session.base, &m->session.config, m->session.adapters, f);
+    if (s != ST_OK)
+        return s;
+    signals_defer(true);
+    progress_begin(&m->bar, "merge", 0, total_bytes(m->session.base), PROGRESS_BYTES);
+    s = strcmp(m->format, "hf") == 0 ? write_hf(m, f) : write_h5(m, f);
+    progress_end(&m->bar);
+    if (s != ST_OK)
+        undo(m);
+    signals_defer(false);
+    if (s == ST_OK)
+        s = session_device(&m->session, &m->common, f);
+    return s == ST_OK ? prove(m, f) : s;
+}
+
+static enum status tell(const struct merging *m, struct fault *f)
+{
+    struct merge_stats st = merge_stats(m->merge);
+    if (!m->common.json) {
+        printf("%s: %d tensors merged; largest difference of a logit to base + adapter %.3g; "
+               "%.2f%% of the adapter lost to rounding\n",
+               m->output, st.tensors_merged, m->max_logit_diff, 100 * st.delta_lost);
+        if (st.delta_lost > 0.5) {
+            console_warn("rounding took %.0f%% of the adapter (most in %s): the merged weights say "
+                         "little of what was learned",
+                         100 * st.delta_lost, st.worst);
+            console_note("      import the base with --dtype f32 and merge again");
+        }
+        return console_flush(f);
+    }
+    struct json_doc *doc = json_new_object();
+    struct json *o = doc ? json_edit(doc) : NULL;
+    if (!doc)
+        return fault_nomem(f, "the result", 0);
+    json_add_int(o, "tensors_merged", st.tensors_merged);
+    json_add_number(o, "max_logit_diff", m->max_logit_diff);
+    json_add_number(o, "delta_lost_fraction", st.delta_lost);
+    json_add_string(o, "output", m->output);
+    return console_json(doc, f);
+}
+
+int cmd_merge(int argc, char **argv)
+{
+    struct fault f = {0};
+    struct merging m = {.common = COMMON_DEFAULTS, .format = "hf"};
+    struct option options[] = {
+        {.name = "output",
+         .kind = OPT_STRING,
+         .to = &m.output,
+         .arg = "OUT",
+         .help = "the folder or file to make (also -o)"},
+        {.name = "adapter",
+         .kind = OPT_STRING,
+         .to = &m.adapter,
+         .arg = "DIR",
+         .help = "a PEFT adapter or a run; without it the base is written unchanged"},
+        {.name = "format",
+         .kind = OPT_CHOICE,
+         .to = &m.format,
+         .choices = "hf|h5",
+         .help = "a Hugging Face folder, or a base file"},
+        {.name = "data",
+         .kind = OPT_STRING,
+         .to = &m.data,
+         .arg = "FILE",
+         .help = "prove the merge over its first row, not over 64 fixed ids"},
+        COMMON_OPTIONS(m.common),
+    };
+    struct command_line c = {
+        .usage = "wick merge BASE.h5 [--adapter DIR] -o OUT [--format hf|h5] [options]",
+        .about = "Adds an adapter to the weights: in f32, rounded once to the weights' type. Then "
+                 "holds\n"
+                 "the logits of what was written against those of base and adapter.",
+        .options = options,
+        .count = sizeof options / sizeof *options,
+        .positional = {{"BASE.h5", &m.base, true}},
+    };
+    enum status s = args_parse(&c, argc, argv, &f);
+    if (s == ST_OK && c.help) {
+        args_help(&c);
+        return 0;
+    }
+    if (s == ST_OK && !m.output) {
+        fault_set(&f, ST_USAGE, "-o OUT is missing");
+        s = fault_remedy(&f, "usage: %s", c.usage);
+    }
+    console_quiet(m.common.quiet);
+    if (s != ST_OK)
+        return console_fail_usage(&f);
+    s = run(&m, &f);
+    if (s == ST_OK)
+        s = tell(&m, &f);
+    safetensors_out_close(&m.files);
+    base_out_close(&m.h5);
+    merge_close(&m.merge);
+    ids_free(&m.probe);
+    session_close(&m.session);
+    if (s != ST_OK)
+        console_fail(&f);
+    return s == ST_OK ? 0 : s == ST_INTERRUPTED ? 130 : 1;
+}
