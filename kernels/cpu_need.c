@@ -20,20 +20,27 @@ static size_t cross_entropy_values(const struct kern_specs *s)
     return chunk * hidden + most * chunk * (hidden + 2) + chunk;
 }
 
-/* f32 values that one op may hold at a time; the sum bounds them all:
- *   rows * (2 rank + 3 heads + 2)     H or G (in double), D and statistics per head, losses
- *   16 * rank * 2 width               A transposed; partial sums of dA and dB by blocks of rows
- *   2 * rows * kv_heads * head_dim    partial dK and dV
- *   rows * width                      an activation packed or masked
- *   cross_entropy_values
- * Pages that no op touches are never taken from the system. */
+/* Adapted linears: A transposed in the forward pass, G in the backward one (double in the reference). */
+static size_t lora_linear_values(const struct kern_specs *s)
+{
+    return (size_t)s->rank * (2 * (size_t)s->rows + (size_t)s->width);
+}
+
+/* Attention backward: dK and dV of each part of the query rows. There are as many parts as make 16
+ * tiles of them and the key heads; with 16 key heads there is one, which needs nothing. */
+static size_t attention_values(const struct kern_specs *s)
+{
+    size_t tiles = 16, kv_heads = (size_t)s->kv_heads;
+    if (kv_heads == 0 || kv_heads >= tiles || !s->backward)
+        return 0;
+    return (tiles + kv_heads - 1) / kv_heads * kv_heads * 2 * (size_t)s->keys * (size_t)s->head_dim;
+}
+
+/* No op calls another while it holds scratch, so the sum is more than enough. Pages that no op touches
+ * are never taken from the system. */
 size_t cpu_scratch_need(const struct kern_specs *s)
 {
-    size_t rows = (size_t)s->rows, width = (size_t)s->width, rank = (size_t)s->rank;
-    size_t n = rows * (2 * rank + 3 * (size_t)s->heads + 2);
-    n += 16 * rank * 2 * width;
-    n += 2 * rows * (size_t)s->kv_heads * (size_t)s->head_dim;
-    n += rows * width;
-    n += cross_entropy_values(s);
+    size_t n = 2 * (size_t)s->rows; /* losses, in double */
+    n += lora_linear_values(s) + attention_values(s) + cross_entropy_values(s);
     return n * sizeof(float) + PIECES;
 }
