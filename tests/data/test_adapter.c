@@ -344,5 +344,5 @@ int main(void)
         T(test_bad_tensors),     T(test_cannot_write), T(test_halves_and_patterns),
         T(test_short_of_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("adapter", tests, NULL, NULL);
 }

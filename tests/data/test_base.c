@@ -195,5 +195,5 @@ int main(void)
         T(test_round_trip),     T(test_equal_bytes_and_identity), T(test_hdf5_tools_can_read),
         T(test_writer_misused), T(test_places_that_refuse),       T(test_full_disk),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

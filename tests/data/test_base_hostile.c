@@ -228,5 +228,5 @@ int main(void)
         T(test_not_a_base),     T(test_spoilt),  T(test_wrong_version),   T(test_truncated),
         T(test_damaged_tensor), T(test_mutated), T(test_short_of_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_hostile", tests, NULL, NULL);
 }

@@ -149,5 +149,5 @@ int main(void)
         T(test_damaged),
         T(test_full_disk_keeps_the_old),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

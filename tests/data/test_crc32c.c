@@ -68,5 +68,5 @@ int main(void)
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_variants_agree),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("crc32c", tests, NULL, NULL);
 }

@@ -215,5 +215,5 @@ int main(void)
         T(test_links_and_devices), T(test_places_that_refuse), T(test_full_disk),
         T(test_stdout_is_ours),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }

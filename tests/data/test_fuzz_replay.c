@@ -60,5 +60,5 @@ int main(void)
         FUZZ_MAP(X)
 #undef X
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("fuzz_replay", tests, NULL, NULL);
 }

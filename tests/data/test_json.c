@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "data/json.h"
+#include "tests/data/short_memory.h"
 
 static struct json_doc *parse(const char *s)
 {
@@ -281,6 +282,44 @@ static void test_building(void **state)
     assert_int_equal(json_print(&t, NULL, false, &f), ST_NOMEM);
 }
 
+static enum status build_one(struct text *to, struct fault *f)
+{
+    struct json_doc *doc = json_new_object(), *from = NULL;
+    const char *part = "{\"k\": [1.5, \"y\"], \"l\": {}}";
+    enum status s = json_parse(&from, part, strlen(part), "t.json", f);
+    json_add_string(json_add_object(json_edit(doc), "o"), "s", "text");
+    json_add_number(json_add_array(json_edit(doc), "a"), NULL, 0.5);
+    json_add_copy(json_edit(doc), "c", json_root(from));
+    if (s == ST_OK)
+        s = json_print(to, doc, true, f);
+    json_close(&doc);
+    json_close(&from);
+    return s;
+}
+
+/* A loss while building is remembered: never a document that lacks something. */
+static void test_short_of_memory(void **state)
+{
+    (void)state;
+    struct text whole = {0};
+    struct fault f = {0};
+    bool reached = true;
+    if (!short_memory_works)
+        skip();
+    assert_int_equal(build_one(&whole, &f), ST_OK);
+    for (long n = 1; reached; n++) {
+        struct text t = {0};
+        short_memory_after(n);
+        enum status s = build_one(&t, &f);
+        reached = short_memory_end();
+        assert_int_equal(s, reached ? ST_NOMEM : ST_OK);
+        if (s == ST_OK)
+            assert_string_equal(t.p, whole.p);
+        text_free(&t);
+    }
+    text_free(&whole);
+}
+
 /* A tokenizer.json's worth: 10 MB with objects and arrays of 300,000 entries, all hostile keys
  * sharing a long prefix. */
 static void test_large(void **state)
@@ -315,10 +354,11 @@ static void test_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_depth),       cmocka_unit_test(test_duplicate_keys),
-        cmocka_unit_test(test_reading),     cmocka_unit_test(test_members),
-        cmocka_unit_test(test_building),    cmocka_unit_test(test_large),
+        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_depth),           cmocka_unit_test(test_duplicate_keys),
+        cmocka_unit_test(test_reading),         cmocka_unit_test(test_members),
+        cmocka_unit_test(test_building),        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_short_of_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

@@ -377,5 +377,5 @@ int main(void)
         T(test_shards),          T(test_bad_indexes),         T(test_writer_misused),
         T(test_no_room),         T(test_short_of_memory),     T(test_real_files),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("safetensors", tests, NULL, NULL);
 }

@@ -166,5 +166,5 @@ int main(void)
         cmocka_unit_test(test_utf8_all),  cmocka_unit_test(test_utf8_bad),
         cmocka_unit_test(test_blobs),     cmocka_unit_test(test_short_of_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
