@@ -27,10 +27,10 @@ struct fixture {
 };
 
 /* A call that must succeed: prints the fault's sentence where it does not. */
-#define OK(call)                                                        \
-    do {                                                                \
-        struct fault f = {0};                                           \
-        if ((call) != ST_OK)                                            \
+#define OK(call)                                                         \
+    do {                                                                 \
+        struct fault f = {0};                                            \
+        if ((call) != ST_OK)                                             \
             fail_msg("%s: %s [%s]", #call, f.text, status_text(f.code)); \
     } while (0)
 
@@ -125,7 +125,8 @@ static inline void rows_add(struct rows *r, const int32_t *ids, int n)
         r->index[r->b.labelled] = at;
         r->labels[r->b.labelled++] = ids[i + 1];
     }
-    r->line[r->b.documents++] = 100 + r->b.documents;
+    r->line[r->b.documents] = 100 + r->b.documents;
+    r->b.documents++;
     r->b.rows += n;
 }
 
