@@ -360,7 +360,7 @@ static void tell_plan(const struct train *t)
                  (long long)(t->set.batch_size * t->set.accumulate));
 }
 
-static enum status set_up(struct train *t, struct fault *f)
+static enum status set_up(struct train *t, struct train_state *state, bool *found, struct fault *f)
 {
     enum status s = session_base(&t->session, t->set.model, f);
     if (s == ST_OK)
@@ -371,15 +371,19 @@ static enum status set_up(struct train *t, struct fault *f)
         s = run_check(t->run, t, f);
     if (s == ST_OK)
         s = plan_adapters(t, f);
-    return s == ST_OK ? open_model(t, f) : s;
+    if (s == ST_OK && t->run)
+        s = run_find(t->run, t, state, found, f);
+    if (s != ST_OK || (*found && state->finished))
+        return s;
+    return open_model(t, f);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------- */
 
 static enum status tell_result(const struct train *t, const struct train_state *st, struct fault *f)
 {
-    const struct kern_info *info = kern_info(t->session.k);
-    bool cpu = strcmp(info->backend, "cpu") == 0;
+    const struct kern_info *info = t->session.k ? kern_info(t->session.k) : NULL;
+    bool cpu = !info || strcmp(info->backend, "cpu") == 0;
     if (!t->set.common.json) {
         console_note("done: %lld steps, loss %.4f; the adapter is in %s, the curves in "
                      "%s/report.html",
@@ -404,7 +408,7 @@ static enum status tell_result(const struct train *t, const struct train_state *
     json_add_int(o, "peak_memory_bytes",
                  (int64_t)(cpu ? console_peak_memory() : kern_memory(t->session.k).peak));
     json_add_string(o, "adapter", run_path(t->run));
-    json_add_string(o, "device", info->id);
+    json_add_string(o, "device", info ? info->id : NULL);
     return console_json(doc, f);
 }
 
@@ -414,18 +418,17 @@ static enum status train_run(struct train *t, struct fault *f)
     bool found = false;
     enum status s = t->set.resume ? run_resume(&t->run, t, f) : ST_OK;
     if (s == ST_OK)
-        s = set_up(t, f);
-    if (s == ST_OK && !t->run)
-        s = run_create(&t->run, t, f);
-    else if (s == ST_OK)
-        s = run_restore(t->run, t, &state, &found, f);
+        s = set_up(t, &state, &found, f);
     if (s != ST_OK)
         return s;
-    tell_plan(t);
     if (found && state.finished) {
         console_note("%s is finished: nothing to do", run_path(t->run));
         return tell_result(t, &state, f);
     }
+    s = t->run ? run_restore(t->run, t, &state, f) : run_create(&t->run, t, f);
+    if (s != ST_OK)
+        return s;
+    tell_plan(t);
     if (found)
         console_note("going on after step %lld", (long long)state.step);
     s = train_loop(t, &state, f);

@@ -35,6 +35,7 @@ void run_close(struct run **r)
         return;
     if ((*r)->metrics)
         fclose((*r)->metrics);
+    checkpoint_close(&(*r)->found);
     json_close(&(*r)->doc);
     json_close(&(*r)->settings);
     free((*r)->dir);

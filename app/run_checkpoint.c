@@ -193,7 +193,8 @@ static void warn_if_elsewhere(const struct train *t, const struct json *o)
                      device, tier, info->name, info->tier);
 }
 
-static enum status load(const char *path, struct train *t, struct train_state *st, struct fault *f)
+static enum status load(struct checkpoint **out, const char *path, const struct train *t,
+                        struct train_state *st, struct fault *f)
 {
     struct checkpoint *c = NULL;
     struct json_doc *doc = NULL;
@@ -202,25 +203,24 @@ static enum status load(const char *path, struct train *t, struct train_state *s
     if (s != ST_OK)
         return s;
     const char *text = checkpoint_text(c, "state");
-    const float *p = checkpoint_get(c, "adapter", DT_F32, n);
-    const float *m = checkpoint_get(c, "m", DT_F32, n), *v = checkpoint_get(c, "v", DT_F32, n);
-    if (text)
+    bool whole = text && checkpoint_get(c, "adapter", DT_F32, n) &&
+                 checkpoint_get(c, "m", DT_F32, n) && checkpoint_get(c, "v", DT_F32, n);
+    if (whole)
         s = json_parse(&doc, text, strlen(text), path, f);
-    if (s == ST_OK && (!text || !p || !m || !v || !read_state(st, json_root(doc))))
-        s = fault_set(f, ST_FORMAT, "%s is not a checkpoint of this run", path);
-    if (s == ST_OK)
-        s = sampler_seek(t->sampler, st->at, f);
-    if (s == ST_OK)
-        s = model_state_write(t->session.model, p, m, v, f);
-    if (s == ST_OK)
-        warn_if_elsewhere(t, json_root(doc));
+    if (s == ST_OK && (!whole || !read_state(st, json_root(doc)))) {
+        fault_set(f, ST_FORMAT, "%s is not a checkpoint of this run", path);
+        s = fault_remedy(f, "begin a new run in another folder");
+    }
     json_close(&doc);
-    checkpoint_close(&c);
+    if (s == ST_OK)
+        *out = c;
+    else
+        checkpoint_close(&c);
     return s;
 }
 
-enum status run_restore(struct run *r, struct train *t, struct train_state *st, bool *found,
-                        struct fault *f)
+enum status run_find(struct run *r, struct train *t, struct train_state *st, bool *found,
+                     struct fault *f)
 {
     struct names names = {0};
     *found = false;
@@ -228,7 +228,7 @@ enum status run_restore(struct run *r, struct train *t, struct train_state *st, 
     for (size_t i = names.n; s == ST_OK && i > 0 && !*found; i--) {
         struct fault why = {0};
         struct train_state read = *st;
-        enum status tried = load(names.p[i - 1], t, &read, &why);
+        enum status tried = load(&r->found, names.p[i - 1], t, &read, &why);
         if (tried == ST_OK) {
             *st = read;
             *found = true;
@@ -240,7 +240,28 @@ enum status run_restore(struct run *r, struct train *t, struct train_state *st, 
         }
     }
     names_free(&names);
-    if (s == ST_OK && !(*found && st->finished))
-        s = run_cut_metrics(r, *found ? st->step : 0, f);
     return s;
+}
+
+enum status run_restore(struct run *r, struct train *t, const struct train_state *st,
+                        struct fault *f)
+{
+    size_t n = adapters_values(t->session.adapters);
+    struct json_doc *doc = NULL;
+    enum status s = ST_OK;
+    if (!r->found)
+        return run_cut_metrics(r, 0, f);
+    const char *text = checkpoint_text(r->found, "state");
+    s = json_parse(&doc, text, strlen(text), r->dir, f);
+    if (s == ST_OK)
+        warn_if_elsewhere(t, json_root(doc));
+    json_close(&doc);
+    if (s == ST_OK && !st->finished)
+        s = sampler_seek(t->sampler, st->at, f);
+    if (s == ST_OK)
+        s = model_state_write(t->session.model, checkpoint_get(r->found, "adapter", DT_F32, n),
+                              checkpoint_get(r->found, "m", DT_F32, n),
+                              checkpoint_get(r->found, "v", DT_F32, n), f);
+    checkpoint_close(&r->found);
+    return s == ST_OK && !st->finished ? run_cut_metrics(r, st->step, f) : s;
 }

@@ -5,12 +5,14 @@
 #include <stdio.h>
 
 #include "app/train.h"
+#include "data/checkpoint.h"
 
 struct run {
     char *dir;
     FILE *metrics;
     struct json_doc *doc;      /* train.json as it was read, when resuming */
     struct json_doc *settings; /* the same without "run" */
+    struct checkpoint *found;  /* what run_find read, until run_restore has used it */
 };
 
 /* Paths, in rising order. */

@@ -61,9 +61,13 @@ enum status run_check(const struct run *r, const struct train *t, struct fault *
 void run_close(struct run **r);
 const char *run_path(const struct run *r);
 
-/* The newest complete checkpoint into the model and *state; *found is false if there is none. Cuts
- * metrics.jsonl back to its step. */
-enum status run_restore(struct run *r, struct train *t, struct train_state *state, bool *found,
+/* Reads the newest complete checkpoint: its numbers into *state, its arrays kept for run_restore;
+ * found is false if there is none. Before a device is open: reading a checkpoint forks. */
+enum status run_find(struct run *r, struct train *t, struct train_state *state, bool *found,
+                     struct fault *f);
+/* Puts what run_find found into the model and the sampler, and cuts metrics.jsonl back to its step
+ * (a finished run is left as it is). */
+enum status run_restore(struct run *r, struct train *t, const struct train_state *state,
                         struct fault *f);
 /* The adapter of this step, then the checkpoint; the one before stays until it is whole. */
 enum status run_save(struct run *r, struct train *t, const struct train_state *state,
