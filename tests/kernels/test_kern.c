@@ -76,6 +76,10 @@ static void failures_stick(void **state)
     assert_int_equal(kern_sync(k, &f), ST_OK);
     for (int i = 0; i < 8; i++)
         assert_true(got[i] == 0);
+    kern_stick(k, ST_NUMERIC, "adamw", "the first");
+    kern_stick(k, ST_DEVICE, "copy", "the second");
+    assert_int_equal(kern_sync(k, &f), ST_NUMERIC);
+    assert_non_null(strstr(f.text, "adamw"));
     kbuf_free(&b);
     kern_close(&k);
 }

@@ -55,10 +55,13 @@ static void every_tile_once(void **state)
     (void)state;
 }
 
+static atomic_int helped;
+
 static void slow_tile(void *ctx, int tile, int worker)
 {
     struct job *j = ctx;
-    (void)worker;
+    if (worker > 0)
+        atomic_fetch_add(&helped, 1);
     if (tile % 4 == 0)
         nanosleep(&(struct timespec){0, 3000000}, NULL);
     j->count[tile]++;
@@ -76,6 +79,7 @@ static void wakes_from_sleep(void **state)
         for (int i = 0; i < 9; i++)
             assert_int_equal(j.count[i], 1);
     }
+    assert_true(atomic_load(&helped) > 0); /* the caller's pauses leave time for them */
     pool_close(&p);
 }
 
