@@ -190,6 +190,7 @@ enum status adapters_new(struct adapters **out, const struct model_config *c,
     a->alpha = spec->alpha;
     a->dropout = spec->dropout;
     a->use_rslora = spec->use_rslora;
+    a->fan_in_fan_out = c->conv1d;
     int first = spec->num_layers > 0 ? c->layers - spec->num_layers : 0;
     if (choose(a, c, t, first, f) != ST_OK || adapters_lay_out(a, f) != ST_OK ||
         save_targets(a, c, t, text, first > 0, f) != ST_OK)

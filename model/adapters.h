@@ -21,7 +21,7 @@ struct adapter_entry {
 struct adapters {
     int rank; /* of the spec: what modules without a pattern have */
     double alpha, dropout;
-    bool use_rslora, target_is_regex;
+    bool use_rslora, target_is_regex, fan_in_fan_out;
     char **targets; /* target_modules as they are saved */
     size_t target_count;
     int count;

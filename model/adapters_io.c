@@ -76,6 +76,7 @@ enum status adapters_load(struct adapters **out, const struct model_config *c, c
     a->alpha = file->alpha;
     a->dropout = file->dropout;
     a->use_rslora = file->use_rslora;
+    a->fan_in_fan_out = c->conv1d;
     a->target_is_regex = file->target_is_regex;
     if (plan_file(a, file, c, dir, f) != ST_OK)
         goto fail;
@@ -153,6 +154,7 @@ enum status adapters_save(const struct adapters *a, const char *dir, const char 
                            .alpha = a->alpha,
                            .dropout = a->dropout,
                            .use_rslora = a->use_rslora,
+                           .fan_in_fan_out = a->fan_in_fan_out,
                            .targets = (const char *const *)a->targets,
                            .target_count = a->target_count,
                            .target_is_regex = a->target_is_regex,

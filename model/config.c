@@ -10,8 +10,7 @@ enum {
     INTER_MAX = 1 << 22,
     HEADS_MAX = 4096,
     HEAD_DIM_MAX = 1024,
-    VOCAB_MAX = 1 << 24,
-    POSITIONS_MAX = 1 << 28
+    VOCAB_MAX = 1 << 24
 };
 
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max)
@@ -38,7 +37,7 @@ static enum status opt_number(const struct config_reader *r, double *out, const 
     return json_opt_number(out, r->root, key, min, max, CONFIG_JSON, r->f);
 }
 
-static enum status opt_bool(const struct config_reader *r, bool *out, const char *key)
+enum status config_bool(const struct config_reader *r, bool *out, const char *key)
 {
     return json_opt_bool(out, r->root, key, CONFIG_JSON, r->f);
 }
@@ -122,8 +121,8 @@ static enum status read_sizes_gpt2(const struct config_reader *r)
     c->kv_heads = c->heads;
     c->max_positions = r->family->absent.max_positions;
     if (config_int(r, &c->inter, "n_inner", 1, INTER_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "n_ctx", 1, POSITIONS_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "n_positions", 1, POSITIONS_MAX) != ST_OK)
+        config_int(r, &c->max_positions, "n_ctx", 1, CONFIG_POSITIONS_MAX) != ST_OK ||
+        config_int(r, &c->max_positions, "n_positions", 1, CONFIG_POSITIONS_MAX) != ST_OK)
         return r->f->code;
     return ST_OK;
 }
@@ -144,7 +143,8 @@ static enum status read_sizes_llama(const struct config_reader *r)
     c->max_positions = d->max_positions;
     if (config_int(r, &c->kv_heads, "num_key_value_heads", 1, HEADS_MAX) != ST_OK ||
         config_int(r, &c->head_dim, "head_dim", 1, HEAD_DIM_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "max_position_embeddings", 1, POSITIONS_MAX) != ST_OK)
+        config_int(r, &c->max_positions, "max_position_embeddings", 1, CONFIG_POSITIONS_MAX) !=
+            ST_OK)
         return r->f->code;
     return ST_OK;
 }
@@ -216,7 +216,10 @@ static enum status read_scores(const struct config_reader *r)
             opt_number(r, &c->logit_softcap, "final_logit_softcapping", 1e-3, 1e6) != ST_OK)
             return r->f->code;
     }
-    c->attn_scale = 1 / sqrt(scalar);
+    bool scaled = true;
+    if (r->family->gpt2_keys && config_bool(r, &scaled, "scale_attn_weights") != ST_OK)
+        return r->f->code;
+    c->attn_scale = scaled ? 1 / sqrt(scalar) : 1;
     return ST_OK;
 }
 
@@ -237,104 +240,17 @@ static enum status read_switches(const struct config_reader *r)
     c->fused_gate_up = fam->act != KACT_GELU && fam->linear[MODULE_UP] == NULL;
     c->conv1d = fam->conv1d;
     c->learned_positions = fam->positions != NULL;
-    if (fam->bias_switch && opt_bool(r, &bias, "attention_bias") != ST_OK)
+    if (fam->bias_switch && config_bool(r, &bias, "attention_bias") != ST_OK)
         return r->f->code;
-    if (fam->mlp_bias_switch && opt_bool(r, &c->mlp_bias, "mlp_bias") != ST_OK)
+    if (fam->mlp_bias_switch && config_bool(r, &c->mlp_bias, "mlp_bias") != ST_OK)
         return r->f->code;
     c->qkv_bias = fam->qkv_bias || bias;
     c->o_bias = fam->o_bias || bias;
-    if (opt_bool(r, &c->tied, "tie_word_embeddings") != ST_OK ||
+    if (config_bool(r, &c->tied, "tie_word_embeddings") != ST_OK ||
         opt_number(r, &c->norm_eps, fam->gpt2_keys ? "layer_norm_epsilon" : "rms_norm_eps", 1e-30,
                    0.1) != ST_OK)
         return r->f->code;
     return read_act(r) == ST_OK ? read_scores(r) : r->f->code;
-}
-
-/* ---- windows ------------------------------------------------------------------------------------ */
-
-static enum status read_layer_types(const struct config_reader *r, bool *sliding, bool *found)
-{
-    const struct json *types = json_get(r->root, "layer_types");
-    int i = 0;
-    if (json_kind(types) == JSON_NULL)
-        return ST_OK;
-    if (json_kind(types) != JSON_ARRAY || json_count(types) != (size_t)r->c->layers)
-        return fault_set(r->f, ST_FORMAT, "config.json: layer_types is not a list of %d names",
-                         r->c->layers);
-    for (const struct json *t = json_first(types); t; t = json_next(t), i++) {
-        const char *name = json_string(t);
-        if (!name)
-            return fault_set(r->f, ST_FORMAT, "config.json: layer_types[%d] is not a name", i);
-        sliding[i] = strcmp(name, "sliding_attention") == 0;
-        if (!sliding[i] && strcmp(name, "full_attention") != 0)
-            return fault_set(r->f, ST_UNSUPPORTED,
-                             "config.json: layer_types[%d] \"%.40s\" is not supported", i, name);
-    }
-    *found = true;
-    return ST_OK;
-}
-
-/* Which layers slide when there is no layer_types. no_rope: layers without rope. */
-static enum status default_types(const struct config_reader *r, bool *sliding)
-{
-    struct model_config *c = r->c;
-    int first = 28, pattern = 6;
-    if (config_int(r, &first, "max_window_layers", 0, 1 << 20) != ST_OK ||
-        config_int(r, &pattern, "sliding_window_pattern", 1, 1 << 20) != ST_OK)
-        return r->f->code;
-    for (int i = 0; i < c->layers; i++) {
-        switch (r->family->window) {
-        case WINDOW_NONE: break;
-        case WINDOW_ALL: sliding[i] = true; break;
-        case WINDOW_QWEN: sliding[i] = i >= first; break;
-        case WINDOW_ALTERNATE: sliding[i] = i % 2 == 0; break;
-        case WINDOW_PATTERN: sliding[i] = (i + 1) % pattern != 0; break;
-        case WINDOW_NO_ROPE: sliding[i] = c->layer[i].rope < 0; break;
-        }
-    }
-    return ST_OK;
-}
-
-static enum status read_windows(const struct config_reader *r, bool *sliding)
-{
-    enum window_rule rule = r->family->window;
-    bool found = false, use = rule != WINDOW_QWEN && rule != WINDOW_NO_ROPE;
-    int window = json_get(r->root, "sliding_window") ? 0 : r->family->absent.window;
-    if (rule == WINDOW_NONE)
-        return ST_OK;
-    if (config_int(r, &window, "sliding_window", 1, POSITIONS_MAX) != ST_OK ||
-        (!use && opt_bool(r, &use, "use_sliding_window") != ST_OK) ||
-        (rule != WINDOW_ALL && read_layer_types(r, sliding, &found) != ST_OK) ||
-        (!found && default_types(r, sliding) != ST_OK))
-        return r->f->code;
-    for (int i = 0; i < r->c->layers && use; i++)
-        r->c->layer[i].window = sliding[i] ? window : 0;
-    return ST_OK;
-}
-
-static enum status read_no_rope(const struct config_reader *r)
-{
-    struct model_config *c = r->c;
-    const struct json *list = json_get(r->root, "no_rope_layers"), *v;
-    int interval = 4, i = 0;
-    if (!r->family->no_rope)
-        return ST_OK;
-    if (config_int(r, &interval, "no_rope_layer_interval", 1, 1 << 20) != ST_OK)
-        return r->f->code;
-    for (i = 0; i < c->layers; i++)
-        c->layer[i].rope = (i + 1) % interval != 0 ? 0 : -1;
-    if (json_kind(list) == JSON_NULL)
-        return ST_OK;
-    if (json_kind(list) != JSON_ARRAY || json_count(list) < (size_t)c->layers)
-        return fault_set(r->f, ST_FORMAT, "config.json: no_rope_layers is not a list of %d numbers",
-                         c->layers);
-    for (i = 0, v = json_first(list); i < c->layers; i++, v = json_next(v)) {
-        int64_t on;
-        if (!json_int(v, &on) || on < 0 || on > 1)
-            return fault_set(r->f, ST_FORMAT, "config.json: no_rope_layers[%d] is not 0 or 1", i);
-        c->layer[i].rope = on ? 0 : -1;
-    }
-    return ST_OK;
 }
 
 /* ---- ids ---------------------------------------------------------------------------------------- */
@@ -402,7 +318,7 @@ static enum status read_root(struct model_config *c, const struct json *root, st
     struct config_reader r = {.root = root, .c = c, .f = f};
     bool sliding[LAYERS_MAX] = {false};
     if (read_family(&r) != ST_OK || read_sizes(&r) != ST_OK || read_switches(&r) != ST_OK ||
-        read_no_rope(&r) != ST_OK || read_windows(&r, sliding) != ST_OK || read_ids(&r) != ST_OK)
+        config_read_layers(&r, sliding) != ST_OK || read_ids(&r) != ST_OK)
         return f->code;
     return config_read_rope(&r, sliding);
 }

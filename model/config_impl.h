@@ -15,8 +15,16 @@ struct config_reader {
     struct fault *f;
 };
 
+enum { CONFIG_POSITIONS_MAX = 1 << 28 };
+
 /* An integer key that may be absent (or null): *out is then as it was. */
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max);
+
+enum status config_bool(const struct config_reader *r, bool *out, const char *key);
+
+/* After sizes: fills each layer's window, and rope with 0 or -1. sliding[i] = whether config.json calls
+ * layer i sliding (even where no window is given). */
+enum status config_read_layers(const struct config_reader *r, bool *sliding);
 
 /* After sizes, positions and layer windows: fills rope[], rot_dim and each layer's rope. sliding[i]
  * says which layers config.json calls sliding. */

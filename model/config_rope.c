@@ -56,14 +56,18 @@ static enum status read_factors(const struct config_reader *r, float *to, const 
     return ST_OK;
 }
 
-/* original_max_position_embeddings: beside the other keys (Phi-3), in the object, or the maximum. */
+/* original_max_position_embeddings: in the object, or beside the other keys, which rules; else what the
+ * class says (Phi-3), else the maximum. */
 static enum status read_original(const struct config_reader *r, struct rope_config *rope,
                                  const struct json *o)
 {
-    int64_t v = r->c->max_positions;
     const char *key = "original_max_position_embeddings";
-    if (json_opt_int(&v, o, key, 1, 1 << 28, CONFIG_JSON, r->f) != ST_OK ||
-        json_opt_int(&v, r->root, key, 1, 1 << 28, CONFIG_JSON, r->f) != ST_OK)
+    int64_t v = r->c->max_positions;
+    if (json_opt_int(&v, o, key, 1, CONFIG_POSITIONS_MAX, CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    if (r->family->absent.original_max > 0)
+        v = r->family->absent.original_max;
+    if (json_opt_int(&v, r->root, key, 1, CONFIG_POSITIONS_MAX, CONFIG_JSON, r->f) != ST_OK)
         return r->f->code;
     rope->original_max = (int)v;
     return ST_OK;

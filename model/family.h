@@ -51,6 +51,7 @@ struct family_defaults {
     int kv_heads; /* 0: as many as heads */
     int head_dim; /* 0: hidden / heads */
     int max_positions, window;
+    int original_max;                    /* of scaled ropes; 0: max_positions */
     int bos, eos;                        /* -1: none */
     double norm_eps, theta, theta_local; /* theta_local: of sliding layers; 0: the same */
     double attn_softcap, logit_softcap, query_scalar; /* query_scalar 0: head_dim */

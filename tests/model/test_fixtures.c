@@ -4,9 +4,11 @@
 
 #include "model/schedule.h"
 
-static const char *const names[] = {"llama2",     "llama3",  "llama_linear", "llama_linear4",
-                                    "llama_bias", "mistral", "qwen2",        "qwen3",
-                                    "qwen3_untied"};
+/* Others may be named on the command line: test_fixtures FOLDER NAME ... */
+static const char *folder = "tests/fixtures/model";
+static const char *const committed[] = {"llama2",        "llama3",     "llama_linear",
+                                        "llama_linear4", "llama_bias", "mistral",
+                                        "qwen2",         "qwen3",      "qwen3_untied"};
 static const char *const devices[] = {"cpu:ref", "cpu"};
 
 struct state {
@@ -16,7 +18,7 @@ struct state {
 static void open_case(struct fixture *x, kern **k, const struct state *s)
 {
     char dir[FIXTURE_PATH];
-    snprintf(dir, sizeof dir, "tests/fixtures/model/%s", s->name);
+    snprintf(dir, sizeof dir, "%.200s/%.100s", folder, s->name);
     fixture_open(x, dir);
     *k = check_open(s->device, 2);
 }
@@ -194,27 +196,30 @@ static void training(void **state)
     close_case(&x, &k);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    enum { NAMES = sizeof names / sizeof *names, DEVICES = sizeof devices / sizeof *devices };
+    enum { COMMITTED = sizeof committed / sizeof *committed, MOST = 64 };
+    enum { DEVICES = sizeof devices / sizeof *devices };
     static const struct {
         const char *name;
         CMUnitTestFunction fn;
     } what[] = {{"logits", logits}, {"gradients", gradients}, {"training", training}};
-    static struct state state[NAMES * DEVICES * 3];
-    static char title[NAMES * DEVICES * 3][64];
-    static struct CMUnitTest tests[NAMES * DEVICES * 3];
-    size_t n = 0;
+    static struct state state[MOST * DEVICES * 3];
+    static char title[MOST * DEVICES * 3][160];
+    static struct CMUnitTest tests[MOST * DEVICES * 3];
+    const char *const *names = argc > 2 ? (const char *const *)argv + 2 : committed;
+    size_t count = argc > 2 ? (size_t)argc - 2 : COMMITTED, n = 0;
+    folder = argc > 2 ? argv[1] : folder;
     for (size_t d = 0; d < DEVICES; d++) {
-        for (size_t i = 0; i < NAMES; i++) {
+        for (size_t i = 0; i < count && i < MOST; i++) {
             for (size_t w = 0; w < 3; w++, n++) {
                 state[n] = (struct state){devices[d], names[i]};
-                snprintf(title[n], sizeof title[n], "%s/%s/%s", names[i], what[w].name, devices[d]);
-                tests[n] = (struct CMUnitTest){.name = title[n],
-                                               .test_func = what[w].fn,
-                                               .initial_state = &state[n]};
+                snprintf(title[n], sizeof title[n], "%.100s/%s/%s", names[i], what[w].name,
+                         devices[d]);
+                tests[n] = (struct CMUnitTest){
+                    .name = title[n], .test_func = what[w].fn, .initial_state = &state[n]};
             }
         }
     }
-    return cmocka_run_group_tests_name("model fixtures", tests, NULL, NULL);
+    return _cmocka_run_group_tests("model fixtures", tests, n, NULL, NULL);
 }

@@ -317,7 +317,8 @@ static void nonfinite_weight(void **state)
     struct fixture x;
     kern *k;
     struct fault said = {0};
-    const char *bad = "model.layers.1.self_attn.k_proj.weight", *path = "build/nonfinite.safetensors";
+    const char *bad = "model.layers.1.self_attn.k_proj.weight",
+               *path = "build/nonfinite.safetensors";
     open_named(&x, &k, "llama3");
     struct safetensors_out *w = NULL;
     OK(safetensors_create(&w, path, 0, &f));
@@ -524,12 +525,18 @@ static void random_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(new_adapter_is_identity), cmocka_unit_test(accumulation_and_packing),
-        cmocka_unit_test(checkpointing),           cmocka_unit_test(lowest_site),
-        cmocka_unit_test(state_round_trip),        cmocka_unit_test(no_allocation),
-        cmocka_unit_test(nonfinite_adapter),       cmocka_unit_test(nonfinite_weight),
-        cmocka_unit_test(decode_equals_forward),   cmocka_unit_test(greedy),
-        cmocka_unit_test(bad_batches),             cmocka_unit_test(wrong_checkpoints),
+        cmocka_unit_test(new_adapter_is_identity),
+        cmocka_unit_test(accumulation_and_packing),
+        cmocka_unit_test(checkpointing),
+        cmocka_unit_test(lowest_site),
+        cmocka_unit_test(state_round_trip),
+        cmocka_unit_test(no_allocation),
+        cmocka_unit_test(nonfinite_adapter),
+        cmocka_unit_test(nonfinite_weight),
+        cmocka_unit_test(decode_equals_forward),
+        cmocka_unit_test(greedy),
+        cmocka_unit_test(bad_batches),
+        cmocka_unit_test(wrong_checkpoints),
         cmocka_unit_test(random_model),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
