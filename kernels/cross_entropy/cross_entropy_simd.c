@@ -197,8 +197,10 @@ static void join(kern *k, void *args, int i, int worker)
 {
     const struct args *a = args;
     double top = -INFINITY, total = 0, weight[SPLITS_MAX];
-    for (int s = 0; s < a->splits; s++)
-        top = fmax(top, (double)a->max[s * a->padded + i]);
+    for (int s = 0; s < a->splits; s++) { /* not fmax: gcc 12 for arm64 dies of vectorising it */
+        double max = (double)a->max[s * a->padded + i];
+        top = max > top ? max : top;
+    }
     for (int s = 0; s < a->splits; s++) {
         weight[s] = exp((double)a->max[s * a->padded + i] - top);
         total += weight[s] * (double)a->sum[s * a->padded + i];
