@@ -16,14 +16,30 @@ void console_quiet(bool q)
     quiet = q;
 }
 
+/* For faults that come without a remedy of their own. */
+static const char *general_remedy(enum status code)
+{
+    switch (code) {
+    case ST_NOMEM: return "close other programs, or use a smaller batch, sequence length or model";
+    case ST_IO: return "check the disk's room and the permissions";
+    case ST_ABSENT: return "check the name";
+    case ST_FORMAT: return "get the file anew from where it came; it may be cut short or altered";
+    case ST_DEVICE:
+    case ST_NODEVICE: return "wick devices lists what there is; --device cpu always works";
+    case ST_NUMERIC: return "lower --learning-rate, and check the base with wick inspect --verify";
+    case ST_RANGE: return "wick COMMAND --help tells what may be given";
+    default: return "wick --help tells what is there";
+    }
+}
+
 int console_fail(const struct fault *f)
 {
+    const char *remedy = f->remedy[0] ? f->remedy : general_remedy(f->code);
     if (quiet || !isatty(2))
         fprintf(stderr, "wick: %s\n", f->text);
     else
         fprintf(stderr, "\r\033[K\033[31mwick:\033[0m %s\n", f->text);
-    if (f->remedy[0])
-        fprintf(stderr, "      %s\n", f->remedy);
+    fprintf(stderr, "      %s\n", remedy);
     return 1;
 }
 

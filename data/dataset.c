@@ -91,6 +91,8 @@ static enum status each_line(const char *path, const struct text *bytes, line_fn
         snprintf(where, sizeof where, "%s: line %d", path, line);
         struct json_doc *doc = NULL;
         enum status s = json_parse(&doc, p, n, where, f);
+        if (s != ST_OK && f->remedy[0] == '\0')
+            fault_remedy(f, "mend or remove that line: each holds one JSON object in UTF-8");
         if (s != ST_OK)
             return s;
         if (json_kind(json_root(doc)) != JSON_OBJECT) {
