@@ -1,7 +1,7 @@
 # wick: make help lists the targets. Build flavours live in folders of their own: never "clean" to switch.
 
 BUILD  ?= release
-OCL    ?= $(if $(wildcard kernels/ocl.c),1,0)
+OCL    ?= 1
 BLAS   ?= 1
 CC     ?= cc
 AR     ?= ar
@@ -49,7 +49,8 @@ ROOMS := kernels data model app
 wild   = $(foreach d,$(1) $(1)/*,$(wildcard $(d)/*.c))
 
 # Files that are one of two faces of a switch; the linker sees just one of them.
-DROP := $(if $(filter 0,$(OCL)),kernels/ocl.c $(wildcard kernels/*_ocl.c kernels/*/*_ocl.c),kernels/ocl_none.c)
+OCL_SRC := kernels/ocl.c $(wildcard kernels/ocl_*.c kernels/*/*_ocl.c)
+DROP := $(if $(filter 0,$(OCL)),$(filter-out kernels/ocl_none.c,$(OCL_SRC)),kernels/ocl_none.c)
 DROP += $(if $(filter 0,$(BLAS)),kernels/blas.c $(wildcard kernels/*/*_blas.c),kernels/blas_none.c)
 
 SRC_kernels := $(filter-out $(DROP),$(call wild,kernels))

@@ -38,9 +38,13 @@ kern *check_open(const char *device, int threads)
 {
     kern *k = NULL;
     struct fault f = {0};
-    if (kern_open(&k, device, &(struct kern_options){.threads = threads}, &f) == ST_OK)
-        return k;
     bool ocl = strncmp(device, "opencl", 6) == 0;
+    struct kern_options o = {.threads = threads, .cache_dir = getenv("OCL_CACHE")};
+    if (kern_open(&k, device, &o, &f) == ST_OK) {
+        if (kern_prepare(k, &(struct kern_specs){0}, &f) != ST_OK) /* what needs no sizes */
+            fail_msg("%s: %s", device, f.text);
+        return k;
+    }
     if (f.code != ST_NODEVICE || (ocl && getenv("REQUIRE_OCL")))
         fail_msg("%s: %s", device, f.text);
     print_message("skipped: %s\n", f.text);
