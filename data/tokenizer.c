@@ -67,8 +67,8 @@ static enum status ids_check(const struct ids *ids, const struct tokenizer *t, c
     return ST_OK;
 }
 
-static enum status any_open(struct tokenizer *t, const struct blobs *files,
-                            const struct tokensources *s, struct fault *f)
+static enum status any_open(struct tokenizer *t, const struct blobs *files, struct tokensources *s,
+                            struct fault *f)
 {
     const struct blob *b = blobs_find(files, "tokenizer.json");
     const char *where = b ? "tokenizer.json" : "vocab.json";

@@ -28,11 +28,12 @@ TEKKEN = (f"{START}{UPPER}*{LOWER}+|{START}{UPPER}+{LOWER}*" +
 O200K = (f"{START}{UPPER}*{LOWER}+{SUFFIX}?|{START}{UPPER}+{LOWER}*{SUFFIX}?" +
          r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + TAIL)
 DEEPSEEK = [r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-            r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]"""
-            r"""+| ?[\p{P}\p{S}]+[\r\n]*|""" + TAIL]
+            r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?"""
+            r"""[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|""" + TAIL]
 
 SYLLABLES = ("ka lo mi ter sun wa ne ri do pel ash gren tu vo in st the and ing er "
-             "\u00e9t\u00e9 na\u00efve \u043c\u0438\u0440 \u0434\u043e\u043c \u65e5\u672c \u8a9e").split()
+             "\u00e9t\u00e9 na\u00efve \u043c\u0438\u0440 \u0434\u043e\u043c "
+             "\u65e5\u672c \u8a9e").split()
 
 
 def corpus():
@@ -100,7 +101,8 @@ def qwen():
     train(t, [], alphabet=pre_tokenizers.ByteLevel.alphabet())
     t.post_processor = processors.ByteLevel(trim_offsets=False)
     t.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    t.add_tokens([AddedToken("<think>", normalized=False), AddedToken("\u00e9\u0301", normalized=True)])
+    t.add_tokens([AddedToken("<think>", normalized=False),
+                  AddedToken("\u00e9\u0301", normalized=True)])
     return t
 
 
@@ -200,7 +202,8 @@ def added():
         flags = dict(lstrip=bool(n & 1), rstrip=bool(n & 2), single_word=bool(n & 4),
                      normalized=bool(n & 8))
         t.add_tokens([AddedToken(f"<ka{n}>", **flags), AddedToken(f"kalo{n}", **flags)])
-    t.add_special_tokens([AddedToken("\u00e9t\u00e9", normalized=True), AddedToken(" \n", rstrip=True)])
+    t.add_special_tokens([AddedToken("\u00e9t\u00e9", normalized=True),
+                          AddedToken(" \n", rstrip=True)])
     return t
 
 
@@ -213,8 +216,10 @@ def texts(t, style):
     tokens = [a.content for a in t.get_added_tokens_decoder().values()]
     source = Strings("fixture " + style, tokens, SYLLABLES)
     fixed = ["", " ", "a", " a", "Hello, world!", "  two  spaces ", "I'M it's 'S '\u017f we'LL",
-             "e\u0301 \u00e9 \u1112\u1161\u11ab", "1234567 \u0664\u0665 \u00bd", "\n\n\n x\r\n\t\ty",
-             "\u65e5\u672c\u8a9e \u043c\u0438\u0440", "HelloWorld iPhone ABCdef", "\U0001F468\u200d\U0001F469",
+             "e\u0301 \u00e9 \u1112\u1161\u11ab", "1234567 \u0664\u0665 \u00bd",
+             "\n\n\n x\r\n\t\ty",
+             "\u65e5\u672c\u8a9e \u043c\u0438\u0440", "HelloWorld iPhone ABCdef",
+             "\U0001F468\u200d\U0001F469",
              "x" * 300 + " " + "st" * 120, " ".join(tokens[:4]) + "".join(tokens[4:8])]
     out = fixed + [source.string() for _ in range(36)]
     return [x for x in out if "\0" not in x and len(x) < 800]
@@ -234,7 +239,8 @@ def main():
         cases = []
         for text in texts(t, make.__name__):
             ids = t.encode(text).ids
-            cases.append(dict(text=text, ids=ids, plain=t.encode(text, add_special_tokens=False).ids,
+            plain = t.encode(text, add_special_tokens=False).ids
+            cases.append(dict(text=text, ids=ids, plain=plain,
                               decoded=t.decode(ids, skip_special_tokens=False),
                               skipped=t.decode(ids, skip_special_tokens=True)))
             if cases[-1]["plain"] == ids:

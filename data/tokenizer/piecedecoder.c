@@ -102,7 +102,7 @@ static enum status byte_level_run(const struct pieces *in, struct pieces *out, s
             break;
         }
     }
-    if (st == ST_OK)
+    if (st == ST_OK && bytes.n > 0)
         st = lossy_add(&text, bytes.p, bytes.n, f);
     if (st == ST_OK)
         st = pieces_add(out, text.p, text.n, f);

@@ -1,5 +1,4 @@
 /* Tokenizers from vocab.json and merges.txt, where the class alone tells the rest. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/tokenizer/tokenparts.h"
@@ -51,39 +50,16 @@ static enum status class_find(const struct tokenclass **out, const struct tokens
                            "tokenizer.json");
 }
 
-static const char *role_or(const struct tokensources *s, const char *role, const char *absent)
-{
-    bool told = json_get(s->config, role) || json_get(s->map, role);
-    return told ? tokensources_special(s, role) : absent;
-}
-
-struct listed {
-    int64_t id;
-    const char *content;
-};
-
-static int listed_order(const void *a, const void *b)
-{
-    int64_t x = ((const struct listed *)a)->id, y = ((const struct listed *)b)->id;
-    return (x > y) - (x < y);
-}
-
-static bool role_names(const struct tokensources *s, const struct tokenclass *c,
-                       const char *content)
+static bool role_names(const struct tokensources *s, const char *content)
 {
     static const char *const roles[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
-    const char *const absent[] = {c->bos, c->eos, c->eos, c->pad};
-    for (size_t i = 0; i < 4; i++) {
-        const char *named = role_or(s, roles[i], absent[i]);
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        const char *named = tokensources_special(s, roles[i]);
         if (named && strcmp(named, content) == 0)
             return true;
     }
-    const struct json *more = json_get(s->config, "additional_special_tokens");
-    if (!more)
-        more = json_get(s->map, "additional_special_tokens");
-    for (const struct json *m = json_kind(more) == JSON_ARRAY ? json_first(more) : NULL; m;
-         m = json_next(m)) {
-        const char *named = json_string(m) ? json_string(m) : json_string(json_get(m, "content"));
+    for (const struct json *m = tokensources_additional(s); m; m = json_next(m)) {
+        const char *named = tokensources_content(m);
         if (named && strcmp(named, content) == 0)
             return true;
     }
@@ -92,40 +68,24 @@ static bool role_names(const struct tokensources *s, const struct tokenclass *c,
 
 /* added_tokens.json: contents to ids, without properties. */
 static enum status added_read(struct tokenizer *t, const struct json *object,
-                              const struct tokensources *s, const struct tokenclass *c,
-                              struct fault *f)
+                              const struct tokensources *s, struct fault *f)
 {
     const char *where = "added_tokens.json";
-    size_t count = json_count(object), n = 0;
-    struct listed *list = malloc((count + 1) * sizeof *list);
-    enum status st = ST_OK;
-    if (!list)
-        return fault_nomem(f, "added tokens", count * sizeof *list);
-    for (const struct json *m = json_first(object); m && st == ST_OK; m = json_next(m)) {
-        list[n].content = json_key(m);
-        if (!list[n].content || !json_int(m, &list[n++].id))
-            st = fault_set(f, ST_FORMAT, "%s: an id is not an integer", where);
-    }
-    qsort(list, n, sizeof *list, listed_order);
-    for (size_t i = 0; i < n && st == ST_OK; i++) {
-        int32_t given = -1;
-        struct added_token token = {.content = list[i].content, .n = strlen(list[i].content)};
-        token.special = role_names(s, c, list[i].content);
+    struct tokenlist list;
+    enum status st = tokenlist_open(&list, object, false, where, f);
+    for (size_t i = 0; st == ST_OK && i < list.n; i++) {
+        const char *content = json_key(list.p[i].v);
+        struct added_token token = {.content = content, .n = strlen(content)};
+        token.special = role_names(s, content);
         token.normalized = !token.special;
-        st = added_add(&t->added, &token, &given, where, f);
-        if (st == ST_OK && given >= 0 && given != list[i].id)
-            st = fault_set(f, ST_FORMAT,
-                           "%s: the added token %.80s has the id %lld, where the tokenizers "
-                           "library would give it %d",
-                           where, list[i].content, (long long)list[i].id, (int)given);
+        st = tokenroles_add_token(t, &token, list.p[i].id, where, f);
     }
-    free(list);
+    tokenlist_close(&list);
     return st;
 }
 
 static enum status added_open_file(struct tokenizer *t, const struct blobs *files,
-                                   const struct tokensources *s, const struct tokenclass *c,
-                                   struct fault *f)
+                                   const struct tokensources *s, struct fault *f)
 {
     const struct blob *b = blobs_find(files, "added_tokens.json");
     struct json_doc *doc = NULL;
@@ -133,11 +93,7 @@ static enum status added_open_file(struct tokenizer *t, const struct blobs *file
         return ST_OK;
     if (json_parse(&doc, (const char *)b->data, b->size, "added_tokens.json", f) != ST_OK)
         return f->code;
-    enum status st = ST_OK;
-    if (json_kind(json_root(doc)) != JSON_OBJECT)
-        st = fault_set(f, ST_FORMAT, "added_tokens.json: not an object");
-    else
-        st = added_read(t, json_root(doc), s, c, f);
+    enum status st = added_read(t, json_root(doc), s, f);
     json_close(&doc);
     return st;
 }
@@ -155,37 +111,21 @@ static enum status model_open(struct tokenizer *t, const struct blobs *files, st
     return st;
 }
 
-/* The class's own special tokens, and BOS and EOS around a text where the config says so. */
-static enum status roles_open(struct tokenizer *t, const struct tokensources *s,
-                              const struct tokenclass *c, struct fault *f)
+/* BOS and EOS around a text where the config says so. */
+static enum status post_open(struct tokenizer *t, const struct json *config, struct fault *f)
 {
-    static const char *const roles[] = {"bos_token", "eos_token", "pad_token"};
-    static const char *const adds[] = {"add_bos_token", "add_eos_token"};
-    const char *const absent[] = {c->bos, c->eos, c->pad};
-    int *const ids[] = {&t->bos, &t->eos, &t->pad};
-    for (int i = 0; i < 3; i++) {
-        const char *content = role_or(s, roles[i], absent[i]);
-        size_t n = content ? strlen(content) : 0;
-        struct added_token token = {.content = content, .n = n, .special = true};
-        if (n > 0 && !added_find(&t->added, content, n) &&
-            vocab_find(&t->bpe.vocab, content, n) >= 0 &&
-            added_add(&t->added, &token, NULL, "tokenizer_config.json", f) != ST_OK)
-            return f->code;
-        *ids[i] = content ? tokenizer_id(t, content) : -1;
-    }
-    for (int i = 0; i < 2; i++) {
-        bool add = false;
-        if (json_opt_bool(&add, s->config, adds[i], "tokenizer_config.json", f) != ST_OK)
-            return f->code;
-        if (add && *ids[i] >= 0 &&
-            ids_add(i == 0 ? &t->post.before : &t->post.after, *ids[i], f) != ST_OK)
-            return f->code;
-    }
+    const char *where = "tokenizer_config.json";
+    bool bos = false, eos = false;
+    if (json_opt_bool(&bos, config, "add_bos_token", where, f) != ST_OK ||
+        json_opt_bool(&eos, config, "add_eos_token", where, f) != ST_OK ||
+        (bos && t->bos >= 0 && ids_add(&t->post.before, t->bos, f) != ST_OK) ||
+        (eos && t->eos >= 0 && ids_add(&t->post.after, t->eos, f) != ST_OK))
+        return f->code;
     return ST_OK;
 }
 
-enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files,
-                            const struct tokensources *s, struct fault *f)
+enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files, struct tokensources *s,
+                            struct fault *f)
 {
     const struct tokenclass *c = NULL;
     bool prefix = false;
@@ -196,8 +136,13 @@ enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files,
         pretokenizer_open_byte_level(&t->pretokenizer, c->regex, prefix, f) != ST_OK ||
         piecedecoder_add(&t->decoder, DECODE_BYTE_LEVEL, f) != ST_OK)
         return f->code;
+    s->by_class = true;
+    s->bos = c->bos;
+    s->eos = c->eos;
+    s->pad = c->pad;
     added_open(&t->added, &t->bpe.vocab);
-    if (added_open_file(t, files, s, c, f) != ST_OK || tokenroles_add(t, s, f) != ST_OK)
+    if (added_open_file(t, files, s, f) != ST_OK || tokenroles_add(t, s, f) != ST_OK)
         return f->code;
-    return roles_open(t, s, c, f);
+    tokenroles_find(t, s);
+    return post_open(t, s->config, f);
 }

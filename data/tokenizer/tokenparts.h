@@ -27,14 +27,37 @@ struct tokensources {
     const struct json *config; /* tokenizer_config.json */
     const struct json *map;    /* special_tokens_map.json */
     const struct json *model;  /* config.json */
+    /* Where vocab.json is all there is: the class's own special tokens, for roles of which no file
+     * speaks, and leave to give a new id to special tokens that are not in the vocabulary. */
+    const char *bos, *eos, *pad;
+    bool by_class;
 };
 
 enum status tokensources_open(struct tokensources *s, const struct blobs *files, struct fault *f);
 void tokensources_close(struct tokensources *s);
 
 /* The content of a special token ("bos_token"), given as a string or as {"content": ...}: from
- * tokenizer_config.json, else from special_tokens_map.json; NULL if none. */
+ * tokenizer_config.json, else special_tokens_map.json, else the class; NULL if none. */
 const char *tokensources_special(const struct tokensources *s, const char *role);
+
+/* That content of a value; NULL if it is neither form. */
+const char *tokensources_content(const struct json *v);
+
+/* The first of additional_special_tokens, or NULL; json_next gives the others. */
+const struct json *tokensources_additional(const struct tokensources *s);
+
+/* Members of an object in the order of their ids, which are the keys (added_tokens_decoder) or the
+ * values (added_tokens.json). */
+struct tokenlist {
+    struct tokenlist_item {
+        int64_t id;
+        const struct json *v;
+    } * p;
+    size_t n;
+};
+enum status tokenlist_open(struct tokenlist *list, const struct json *object, bool ids_are_keys,
+                           const char *where, struct fault *f);
+void tokenlist_close(struct tokenlist *list);
 
 /* Makes added tokens of those in tokenizer_config.json that the tokenizer has not got yet:
  * added_tokens_decoder, then the special tokens by role that the vocabulary knows. */
@@ -43,13 +66,16 @@ enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, st
 /* Fills bos, eos and pad. */
 void tokenroles_find(struct tokenizer *t, const struct tokensources *s);
 
-/* One entry of added_tokens or added_tokens_decoder. id: what the file says; refused if the
- * library would give another. */
+/* Adds one token; refused if the library would give it another id than the file does. */
+enum status tokenroles_add_token(struct tokenizer *t, const struct added_token *token, int64_t id,
+                                 const char *where, struct fault *f);
+
+/* The same for an entry of added_tokens or added_tokens_decoder. */
 enum status tokenroles_add_one(struct tokenizer *t, const struct json *v, int64_t id,
                                const char *where, struct fault *f);
 
-/* Everything from vocab.json and merges.txt, by the tokenizer's class. */
-enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files,
-                            const struct tokensources *s, struct fault *f);
+/* Everything from vocab.json and merges.txt, by the tokenizer's class, which it notes in s. */
+enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files, struct tokensources *s,
+                            struct fault *f);
 
 #endif

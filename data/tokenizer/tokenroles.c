@@ -35,43 +35,35 @@ void tokensources_close(struct tokensources *s)
     *s = (struct tokensources){0};
 }
 
-static const char *content_of(const struct json *v)
+const char *tokensources_content(const struct json *v)
 {
     const char *s = json_string(v);
     return s ? s : json_string(json_get(v, "content"));
 }
 
-const char *tokensources_special(const struct tokensources *s, const char *role)
+const struct json *tokensources_additional(const struct tokensources *s)
 {
-    const struct json *own = json_get(s->config, role);
-    return content_of(own ? own : json_get(s->map, role));
+    const struct json *list = json_get(s->config, "additional_special_tokens");
+    if (!list)
+        list = json_get(s->map, "additional_special_tokens");
+    return json_kind(list) == JSON_ARRAY ? json_first(list) : NULL;
 }
 
-enum status tokenroles_add_one(struct tokenizer *t, const struct json *v, int64_t id,
-                               const char *where, struct fault *f)
+const char *tokensources_special(const struct tokensources *s, const char *role)
 {
-    const char *content = json_string(json_get(v, "content"));
-    struct added_token token = {.content = content, .n = content ? strlen(content) : 0};
-    int32_t given = -1;
-    if (!content)
-        return fault_set(f, ST_FORMAT, "%s: an added token has no content", where);
-    token.normalized = true;
-    if (json_opt_bool(&token.single_word, v, "single_word", where, f) != ST_OK ||
-        json_opt_bool(&token.lstrip, v, "lstrip", where, f) != ST_OK ||
-        json_opt_bool(&token.rstrip, v, "rstrip", where, f) != ST_OK ||
-        json_opt_bool(&token.special, v, "special", where, f) != ST_OK)
-        return f->code;
-    token.normalized = !token.special;
-    if (json_opt_bool(&token.normalized, v, "normalized", where, f) != ST_OK ||
-        added_add(&t->added, &token, &given, where, f) != ST_OK)
-        return f->code;
-    if (given >= 0 && given != id)
-        return fault_set(f, ST_FORMAT,
-                         "%s: the added token %.80s has the id %lld, where the tokenizers library "
-                         "would give it %d",
-                         where, content, (long long)id, (int)given);
-    return ST_OK;
+    const struct json *told = json_get(s->config, role);
+    if (!told)
+        told = json_get(s->map, role);
+    if (told || !s->by_class)
+        return tokensources_content(told);
+    if (strcmp(role, "bos_token") == 0)
+        return s->bos;
+    if (strcmp(role, "pad_token") == 0)
+        return s->pad;
+    return strcmp(role, "eos_token") == 0 || strcmp(role, "unk_token") == 0 ? s->eos : NULL;
 }
+
+/* ---- lists by id ------------------------------------------------------------------------------ */
 
 /* The keys of added_tokens_decoder are ids as text. */
 static bool id_read(const char *s, int64_t *id)
@@ -85,47 +77,97 @@ static bool id_read(const char *s, int64_t *id)
     return *s != '\0';
 }
 
-struct listed {
-    int64_t id;
-    const struct json *v;
-};
-
-static int listed_order(const void *a, const void *b)
+static int item_order(const void *a, const void *b)
 {
-    int64_t x = ((const struct listed *)a)->id, y = ((const struct listed *)b)->id;
+    int64_t x = ((const struct tokenlist_item *)a)->id, y = ((const struct tokenlist_item *)b)->id;
     return (x > y) - (x < y);
+}
+
+enum status tokenlist_open(struct tokenlist *list, const struct json *object, bool ids_are_keys,
+                           const char *where, struct fault *f)
+{
+    size_t count = json_count(object);
+    *list = (struct tokenlist){0};
+    if (json_kind(object) != JSON_OBJECT)
+        return fault_set(f, ST_FORMAT, "%s: the added tokens are not an object", where);
+    list->p = malloc((count + 1) * sizeof *list->p);
+    if (!list->p)
+        return fault_nomem(f, "added tokens", count * sizeof *list->p);
+    for (const struct json *m = json_first(object); m; m = json_next(m)) {
+        struct tokenlist_item *item = &list->p[list->n++];
+        item->v = m;
+        if (!(ids_are_keys ? id_read(json_key(m), &item->id) : json_int(m, &item->id))) {
+            tokenlist_close(list);
+            return fault_set(f, ST_FORMAT, "%s: the id of the added token %.80s is not an integer",
+                             where, json_key(m));
+        }
+    }
+    qsort(list->p, list->n, sizeof *list->p, item_order);
+    return ST_OK;
+}
+
+void tokenlist_close(struct tokenlist *list)
+{
+    free(list->p);
+    *list = (struct tokenlist){0};
+}
+
+/* ---- added tokens ----------------------------------------------------------------------------- */
+
+enum status tokenroles_add_token(struct tokenizer *t, const struct added_token *token, int64_t id,
+                                 const char *where, struct fault *f)
+{
+    int32_t given = -1;
+    if (added_add(&t->added, token, &given, where, f) != ST_OK)
+        return f->code;
+    if (given >= 0 && given != id)
+        return fault_set(f, ST_FORMAT,
+                         "%s: the added token %.80s has the id %lld, where the tokenizers library "
+                         "would give it %d",
+                         where, token->content, (long long)id, (int)given);
+    return ST_OK;
+}
+
+enum status tokenroles_add_one(struct tokenizer *t, const struct json *v, int64_t id,
+                               const char *where, struct fault *f)
+{
+    const char *content = json_string(json_get(v, "content"));
+    struct added_token token = {.content = content, .n = content ? strlen(content) : 0};
+    if (!content)
+        return fault_set(f, ST_FORMAT, "%s: an added token has no content", where);
+    if (json_opt_bool(&token.single_word, v, "single_word", where, f) != ST_OK ||
+        json_opt_bool(&token.lstrip, v, "lstrip", where, f) != ST_OK ||
+        json_opt_bool(&token.rstrip, v, "rstrip", where, f) != ST_OK ||
+        json_opt_bool(&token.special, v, "special", where, f) != ST_OK)
+        return f->code;
+    token.normalized = !token.special;
+    if (json_opt_bool(&token.normalized, v, "normalized", where, f) != ST_OK)
+        return f->code;
+    return tokenroles_add_token(t, &token, id, where, f);
 }
 
 static enum status decoder_add(struct tokenizer *t, const struct json *object, struct fault *f)
 {
     const char *where = "tokenizer_config.json";
-    size_t count = json_count(object), n = 0;
-    struct listed *list = count ? malloc(count * sizeof *list) : NULL;
-    enum status st = ST_OK;
-    if (count && !list)
-        return fault_nomem(f, "added tokens", count * sizeof *list);
-    for (const struct json *m = json_first(object); m && st == ST_OK; m = json_next(m)) {
-        list[n].v = m;
-        if (!json_key(m) || !id_read(json_key(m), &list[n++].id))
-            st = fault_set(f, ST_FORMAT, "%s: a key of added_tokens_decoder is not an id", where);
-    }
-    if (n > 0)
-        qsort(list, n, sizeof *list, listed_order);
-    for (size_t i = 0; i < n && st == ST_OK; i++) {
-        const char *content = json_string(json_get(list[i].v, "content"));
+    struct tokenlist list;
+    enum status st = tokenlist_open(&list, object, true, where, f);
+    for (size_t i = 0; st == ST_OK && i < list.n; i++) {
+        const char *content = json_string(json_get(list.p[i].v, "content"));
         if (!content || !added_find(&t->added, content, strlen(content)))
-            st = tokenroles_add_one(t, list[i].v, list[i].id, where, f);
+            st = tokenroles_add_one(t, list.p[i].v, list.p[i].id, where, f);
     }
-    free(list);
+    tokenlist_close(&list);
     return st;
 }
 
-/* A token that some role names is special; one that the vocabulary does not know is left out,
+/* A token that some role names is special. One that a tokenizer.json does not know is left out,
  * because the model has no row for it. */
-static enum status special_add(struct tokenizer *t, const char *content, struct fault *f)
+static enum status special_add(struct tokenizer *t, const struct tokensources *s,
+                               const char *content, struct fault *f)
 {
     size_t n = content ? strlen(content) : 0;
-    if (n == 0 || added_find(&t->added, content, n) || vocab_find(&t->bpe.vocab, content, n) < 0)
+    if (n == 0 || added_find(&t->added, content, n) ||
+        (!s->by_class && vocab_find(&t->bpe.vocab, content, n) < 0))
         return ST_OK;
     struct added_token token = {.content = content, .n = n, .special = true};
     return added_add(&t->added, &token, NULL, "tokenizer_config.json", f);
@@ -139,17 +181,15 @@ enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, st
     if (json_kind(decoder) == JSON_OBJECT && decoder_add(t, decoder, f) != ST_OK)
         return f->code;
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
-        if (special_add(t, tokensources_special(s, roles[i]), f) != ST_OK)
+        if (special_add(t, s, tokensources_special(s, roles[i]), f) != ST_OK)
             return f->code;
-    const struct json *more = json_get(s->config, "additional_special_tokens");
-    if (!more)
-        more = json_get(s->map, "additional_special_tokens");
-    for (const struct json *m = json_kind(more) == JSON_ARRAY ? json_first(more) : NULL; m;
-         m = json_next(m))
-        if (special_add(t, content_of(m), f) != ST_OK)
+    for (const struct json *m = tokensources_additional(s); m; m = json_next(m))
+        if (special_add(t, s, tokensources_content(m), f) != ST_OK)
             return f->code;
     return ST_OK;
 }
+
+/* ---- roles ------------------------------------------------------------------------------------ */
 
 /* An id of config.json: an integer, or the first of a list. */
 static int model_id(const struct tokenizer *t, const struct json *model, const char *key)

@@ -14,10 +14,12 @@
 #include "kernels/status.h"
 
 /* The order is that of CATEGORIES in scripts/make_unicode.py. */
-#define UNICODE_CATEGORIES(X)                                                                 \
-    X(Cn)                                                                                     \
-    X(Lu) X(Ll) X(Lt) X(Lm) X(Lo) X(Mn) X(Mc) X(Me) X(Nd) X(Nl) X(No) X(Pc) X(Pd) X(Ps) X(Pe) \
-        X(Pi) X(Pf) X(Po) X(Sm) X(Sc) X(Sk) X(So) X(Zs) X(Zl) X(Zp) X(Cc) X(Cf) X(Co)
+/* clang-format off */
+#define UNICODE_CATEGORIES(X)                                                        \
+    X(Cn) X(Lu) X(Ll) X(Lt) X(Lm) X(Lo) X(Mn) X(Mc) X(Me) X(Nd) X(Nl) X(No) X(Pc)    \
+    X(Pd) X(Ps) X(Pe) X(Pi) X(Pf) X(Po) X(Sm) X(Sc) X(Sk) X(So) X(Zs) X(Zl) X(Zp)    \
+    X(Cc) X(Cf) X(Co)
+/* clang-format on */
 
 enum unicode_category {
 #define X(name) UNICODE_##name,
