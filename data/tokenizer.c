@@ -89,6 +89,19 @@ static enum status any_open(struct tokenizer *t, const struct blobs *files, stru
     return ST_OK;
 }
 
+/* What to do about a failure that has not said so itself. */
+static enum status remedy_add(struct fault *f)
+{
+    if (f->remedy[0])
+        return f->code;
+    if (f->code == ST_UNSUPPORTED)
+        return fault_remedy(f,
+                            "this tokenizer would be run wrongly, so it is not run at all: take a "
+                            "model whose tokenizer is supported");
+    return fault_remedy(f, "fetch the model's tokenizer files again, or save them anew with "
+                           "transformers (save_pretrained)");
+}
+
 enum status tokenizer_open(struct tokenizer **out, const struct blobs *files, struct fault *f)
 {
     struct tokensources sources;
@@ -105,7 +118,7 @@ enum status tokenizer_open(struct tokenizer **out, const struct blobs *files, st
         *out = t;
     else
         tokenizer_close(&t);
-    return st;
+    return st == ST_OK ? st : remedy_add(f);
 }
 
 void tokenizer_close(struct tokenizer **t)
