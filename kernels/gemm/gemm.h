@@ -42,6 +42,16 @@ struct gemm_term {
 void V(gemm)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gemm_term *term,
              int terms, int m, int n);
 
+/* Memory that the caller will want next (a block of W, from far away): `rows` pieces of `bytes`, which
+ * the product asks for a little at a time, so that it waits for nothing. Only a hint. */
+struct gemm_ahead {
+    const void *p;
+    size_t stride, bytes;
+    int rows;
+};
+void V(gemm_ahead)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gemm_term *term,
+                   int terms, int m, int n, const struct gemm_ahead *ahead);
+
 /* dst[r][c] = w[r][c] as floats, from a matrix of F32, F16 or BF16. */
 void V(gemm_lay)(float *dst, size_t ld_dst, const void *w, enum dtype dtype, size_t ldw, int rows,
                  int cols);

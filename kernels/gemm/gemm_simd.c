@@ -36,6 +36,9 @@ static inline __attribute__((always_inline)) void sums(const struct piece *p, co
     vf sum[ROWS][VECTORS];
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] =
         vf_zero();
+    UNROLL for (int i = 0; i < rows; i++) /* else the last step waits for them */
+        UNROLL for (int j = 0; j < vectors; j++)
+            __builtin_prefetch(p->c + (size_t)i * p->ldc + j * VF_LANES, 1, 3);
     for (int t = 0; t < p->terms; t++) {
         const struct gemm_term *term = &p->term[t];
         const size_t row = term->row, step = term->step, ld = term->ld;
@@ -111,8 +114,19 @@ static void row_of_pieces(const struct kernel *kernel, struct piece *p, float *c
     }
 }
 
-void V(gemm)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gemm_term *term,
-             int terms, int m, int n)
+/* The share of rows [row, end) of the product's m. */
+static void fetch(const struct gemm_ahead *ahead, int row, int end, int m)
+{
+    int64_t rows = ahead->rows;
+    for (int64_t i = rows * row / m; i < rows * end / m; i++) {
+        const char *p = (const char *)ahead->p + (size_t)i * ahead->stride;
+        for (size_t at = 0; at < ahead->bytes; at += 64)
+            __builtin_prefetch(p + at, 0, 2);
+    }
+}
+
+void V(gemm_ahead)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gemm_term *term,
+                   int terms, int m, int n, const struct gemm_ahead *ahead)
 {
     struct piece p = {.ldc = ldc, .ld0 = ld0, .term = term, .terms = terms};
     const struct kernel *kernel = kernels;
@@ -120,5 +134,13 @@ void V(gemm)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gem
         while (kernel->rows > m - p.row)
             kernel++;
         row_of_pieces(kernel, &p, c + (size_t)p.row * ldc, c0 ? c0 + (size_t)p.row * ld0 : NULL, n);
+        if (ahead)
+            fetch(ahead, p.row, p.row + kernel->rows, m);
     }
+}
+
+void V(gemm)(float *c, size_t ldc, const float *c0, size_t ld0, const struct gemm_term *term,
+             int terms, int m, int n)
+{
+    V(gemm_ahead)(c, ldc, c0, ld0, term, terms, m, n, NULL);
 }

@@ -81,7 +81,26 @@ static void add_dropped(const struct args *a, float *dx, float *made, int row, i
     }
 }
 
-static void dx_tile(const struct args *a, int tile, float *wt)
+/* The block of W that this worker lays down next: see lora_linear_simd.c. */
+static struct gemm_ahead ahead(const struct args *a, int tile, int workers, int p)
+{
+    const struct kweight *w = a->lin->w;
+    int out = a->lin->out, in = a->lin->in, piece = gemm_piece(out);
+    size_t size = dtype_size(w->dtype);
+    p += piece;
+    if (p >= out) {
+        p = 0;
+        tile += workers;
+        if (tile >= a->dx_tiles)
+            return (struct gemm_ahead){0};
+    }
+    int col = tile / a->chunks * GEMM_COLS;
+    return (struct gemm_ahead){(const char *)w->p + ((size_t)p * (size_t)in + (size_t)col) * size,
+                               (size_t)in * size, (size_t)gemm_min(in - col, GEMM_COLS) * size,
+                               gemm_min(piece, out - p)};
+}
+
+static void dx_tile(const struct args *a, int tile, int workers, float *wt)
 {
     const struct kweight *w = a->lin->w;
     int out = a->lin->out, piece = gemm_piece(out), row = tile % a->chunks * LORA_CHUNK;
@@ -99,7 +118,9 @@ static void dx_tile(const struct args *a, int tile, float *wt)
          (size_t)a->lin->in, t[0].depth, cols);
         if (p + piece >= out && !dropped)
             terms += low_rank_terms(a, t + 1, row, col);
-        V(gemm)(dx, a->lddx, p > 0 || a->mode == K_ADD ? dx : NULL, a->lddx, t, terms, rows, cols);
+        struct gemm_ahead next = ahead(a, tile, workers, p);
+        V(gemm_ahead)
+        (dx, a->lddx, p > 0 || a->mode == K_ADD ? dx : NULL, a->lddx, t, terms, rows, cols, &next);
     }
     if (dropped)
         add_dropped(a, dx, wt, row, col, rows, cols);
@@ -160,7 +181,7 @@ static void tile_of_any(kern *k, void *args, int tile, int worker)
     const struct args *a = args;
     float *scratch = cpu_worker_scratch(k, worker);
     if (tile < a->dx_tiles) {
-        dx_tile(a, tile, scratch);
+        dx_tile(a, tile, cpu_workers(k), scratch);
         return;
     }
     tile -= a->dx_tiles;

@@ -148,6 +148,26 @@ static void begin_with_both(const struct args *a, float *y, int row, int col, in
     }
 }
 
+/* The block of W that this worker lays down next: the next piece of these columns, or else the first
+ * one of the tile that it is likely to take. */
+static struct gemm_ahead ahead(const struct args *a, int tile, int workers, int col, int cols,
+                               int p)
+{
+    const struct kweight *w = a->lin->w;
+    int in = a->lin->in, piece = gemm_piece(in);
+    size_t size = dtype_size(w->dtype);
+    if (p + piece < in) {
+        p += piece;
+    } else {
+        p = 0;
+        if (tile + workers >= a->tiles * a->chunks)
+            return (struct gemm_ahead){0};
+        columns(a, (tile + workers) / a->chunks, &col, &cols);
+    }
+    return (struct gemm_ahead){(const char *)w->p + ((size_t)col * (size_t)in + (size_t)p) * size,
+                               (size_t)in * size, (size_t)gemm_min(piece, in - p) * size, cols};
+}
+
 static void y_tile(kern *k, void *args, int tile, int worker)
 {
     const struct args *a = args;
@@ -178,7 +198,8 @@ static void y_tile(kern *k, void *args, int tile, int worker)
          (size_t)in, cols, t[0].depth);
         if (p + piece >= in)
             terms += low_rank_terms(a, t + 1, bt, row, col, cols);
-        V(gemm)(y, a->ldy, from, ld_from, t, terms, rows, cols);
+        struct gemm_ahead next = ahead(a, tile, cpu_workers(k), col, cols, p);
+        V(gemm_ahead)(y, a->ldy, from, ld_from, t, terms, rows, cols, &next);
         from = y;
         ld_from = a->ldy;
     }
