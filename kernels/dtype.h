@@ -11,21 +11,21 @@
 #include <string.h>
 
 /* name, size in bytes, the name in safetensors files */
-#define DTYPE_MAP(X)                                                                         \
-    X(F32, 4, "F32") X(F16, 2, "F16") X(BF16, 2, "BF16") X(I32, 4, "I32") X(F64, 8, "F64")   \
-    X(I64, 8, "I64") X(I16, 2, "I16") X(I8, 1, "I8") X(U8, 1, "U8") X(BOOL, 1, "BOOL")       \
-    X(U16, 2, "U16") X(U32, 4, "U32") X(U64, 8, "U64")                                       \
-    X(F8E4M3, 1, "F8_E4M3") X(F8E5M2, 1, "F8_E5M2")
+#define DTYPE_MAP(X)                                                                       \
+    X(F32, 4, "F32")                                                                       \
+    X(F16, 2, "F16") X(BF16, 2, "BF16") X(I32, 4, "I32") X(F64, 8, "F64") X(I64, 8, "I64") \
+        X(I16, 2, "I16") X(I8, 1, "I8") X(U8, 1, "U8") X(BOOL, 1, "BOOL") X(U16, 2, "U16") \
+            X(U32, 4, "U32") X(U64, 8, "U64") X(F8E4M3, 1, "F8_E4M3") X(F8E5M2, 1, "F8_E5M2")
 
 enum dtype {
 #define X(name, size, text) DT_##name,
     DTYPE_MAP(X)
 #undef X
-    DT_COUNT
+        DT_COUNT
 };
 
 size_t dtype_size(enum dtype t);
-const char *dtype_name(enum dtype t);             /* "BF16" */
+const char *dtype_name(enum dtype t);               /* "BF16" */
 int dtype_parse(enum dtype *out, const char *name); /* 0 if there is no such type */
 
 static inline float bf16_to_f32(uint16_t h)
