@@ -11,11 +11,22 @@
 #include <string.h>
 
 /* name, size in bytes, the name in safetensors files */
-#define DTYPE_MAP(X)                                                                       \
-    X(F32, 4, "F32")                                                                       \
-    X(F16, 2, "F16") X(BF16, 2, "BF16") X(I32, 4, "I32") X(F64, 8, "F64") X(I64, 8, "I64") \
-        X(I16, 2, "I16") X(I8, 1, "I8") X(U8, 1, "U8") X(BOOL, 1, "BOOL") X(U16, 2, "U16") \
-            X(U32, 4, "U32") X(U64, 8, "U64") X(F8E4M3, 1, "F8_E4M3") X(F8E5M2, 1, "F8_E5M2")
+#define DTYPE_MAP(X)        \
+    X(F32, 4, "F32")        \
+    X(F16, 2, "F16")        \
+    X(BF16, 2, "BF16")      \
+    X(I32, 4, "I32")        \
+    X(F64, 8, "F64")        \
+    X(I64, 8, "I64")        \
+    X(I16, 2, "I16")        \
+    X(I8, 1, "I8")          \
+    X(U8, 1, "U8")          \
+    X(BOOL, 1, "BOOL")      \
+    X(U16, 2, "U16")        \
+    X(U32, 4, "U32")        \
+    X(U64, 8, "U64")        \
+    X(F8E4M3, 1, "F8_E4M3") \
+    X(F8E5M2, 1, "F8_E5M2")
 
 enum dtype {
 #define X(name, size, text) DT_##name,

@@ -37,5 +37,6 @@ enum status fault_remedy(struct fault *f, const char *fmt, ...)
 enum status fault_nomem(struct fault *f, const char *what, unsigned long long bytes)
 {
     fault_set(f, ST_NOMEM, "out of memory: %llu bytes for %s could not be allocated", bytes, what);
-    return fault_remedy(f, "close other programs, or use a smaller batch, sequence length or model");
+    return fault_remedy(f,
+                        "close other programs, or use a smaller batch, sequence length or model");
 }

@@ -10,18 +10,18 @@
 #ifndef KERNELS_STATUS_H
 #define KERNELS_STATUS_H
 
-#define STATUS_MAP(X)                                              \
-    X(OK, "ok")                                                    \
-    X(NOMEM, "out of memory")                                      \
-    X(IO, "input or output failed")                                \
-    X(ABSENT, "not found")                                         \
-    X(FORMAT, "not in the expected format")                        \
-    X(RANGE, "value out of range")                                 \
-    X(UNSUPPORTED, "not supported")                                \
-    X(USAGE, "wrong usage")                                        \
-    X(NODEVICE, "no such device")                                  \
-    X(DEVICE, "the device failed")                                 \
-    X(NUMERIC, "a value that is not finite")                       \
+#define STATUS_MAP(X)                        \
+    X(OK, "ok")                              \
+    X(NOMEM, "out of memory")                \
+    X(IO, "input or output failed")          \
+    X(ABSENT, "not found")                   \
+    X(FORMAT, "not in the expected format")  \
+    X(RANGE, "value out of range")           \
+    X(UNSUPPORTED, "not supported")          \
+    X(USAGE, "wrong usage")                  \
+    X(NODEVICE, "no such device")            \
+    X(DEVICE, "the device failed")           \
+    X(NUMERIC, "a value that is not finite") \
     X(INTERRUPTED, "interrupted")
 
 enum status {
