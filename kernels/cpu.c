@@ -59,12 +59,12 @@ static size_t round_up(size_t bytes)
 /* ---- buffers ----------------------------------------------------------------------------------
  */
 
-static enum status buf_new(kern *k, kbuf *b, struct fault *f)
+static enum status buf_new(kern *k, kbuf *b, const char *what, struct fault *f)
 {
     size_t bytes = b->count * dtype_size(b->dtype);
     (void)k;
     b->p = aligned_new(bytes);
-    return b->p ? ST_OK : fault_nomem(f, "a buffer", bytes);
+    return b->p ? ST_OK : fault_nomem(f, what, bytes);
 }
 
 static void buf_free(kern *k, kbuf *b)

@@ -16,7 +16,8 @@ struct kbuf {
 /* Every call gets the handle; failures of the void ones stick (kern_stick). */
 struct kern_device {
     void (*close)(kern *k);
-    enum status (*buf_new)(kern *k, kbuf *b, struct fault *f); /* dtype and count set; zeroed */
+    /* b has its dtype and count; the memory is zeroed. `what` is for messages. */
+    enum status (*buf_new)(kern *k, kbuf *b, const char *what, struct fault *f);
     void (*buf_free)(kern *k, kbuf *b);
     void (*write)(kern *k, struct kref dst, const void *src, size_t count);
     void (*read)(kern *k, void *dst, struct kref src, size_t count);

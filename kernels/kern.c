@@ -171,9 +171,9 @@ enum status kbuf_new(kbuf **out, kern *k, enum dtype dtype, size_t count, const 
     if (!b)
         return fault_nomem(f, what, sizeof *b);
     *b = (kbuf){.k = k, .dtype = dtype, .count = count};
-    if (k->state->device->buf_new(k, b, f) != ST_OK) {
+    if (k->state->device->buf_new(k, b, what, f) != ST_OK) {
         free(b);
-        return f->code == ST_NOMEM ? fault_nomem(f, what, count * size) : f->code;
+        return f->code;
     }
     kern_account(k, (int64_t)(count * size));
     *out = b;

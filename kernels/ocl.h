@@ -197,7 +197,7 @@ static inline struct ocl *ocl_own(const kern *k)
 enum status ocl_devices(struct ocl_device **out, size_t *count, struct fault *f);
 
 /* ocl_mem.c: the buffer and queue verbs of struct kern_device. */
-enum status ocl_mem_new(kern *k, kbuf *b, struct fault *f);
+enum status ocl_mem_new(kern *k, kbuf *b, const char *what, struct fault *f);
 void ocl_mem_free(kern *k, kbuf *b);
 void ocl_mem_write(kern *k, struct kref dst, const void *src, size_t count);
 void ocl_mem_read(kern *k, void *dst, struct kref src, size_t count);

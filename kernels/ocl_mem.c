@@ -45,10 +45,10 @@ enum status ocl_mem_zeroed(cl_mem *out, kern *k, size_t bytes, const char *what,
     return ST_OK;
 }
 
-enum status ocl_mem_new(kern *k, kbuf *b, struct fault *f)
+enum status ocl_mem_new(kern *k, kbuf *b, const char *what, struct fault *f)
 {
     cl_mem mem = NULL;
-    if (ocl_mem_zeroed(&mem, k, b->count * dtype_size(b->dtype), "a buffer", f) != ST_OK)
+    if (ocl_mem_zeroed(&mem, k, b->count * dtype_size(b->dtype), what, f) != ST_OK)
         return f->code;
     b->p = mem;
     return ST_OK;
