@@ -54,6 +54,16 @@ static struct jv loop_attr(struct jrun *r, struct jloop *l, struct jv name)
     return jv_missing();
 }
 
+static struct jv number_attr(struct jv v, struct jv name)
+{
+    bool whole = jv_is_int(v);
+    if (jv_is_str(name, "real") || (whole && jv_is_str(name, "numerator")))
+        return whole ? jv_int(jv_as_int(v)) : v;
+    if (jv_is_str(name, "imag"))
+        return whole ? jv_int(0) : jv_float(0);
+    return whole && jv_is_str(name, "denominator") ? jv_int(1) : jv_missing();
+}
+
 static struct jv range_attr(const struct jrange *g, struct jv name)
 {
     if (jv_is_str(name, "start"))
@@ -78,7 +88,7 @@ static struct jv macro_attr(struct jrun *r, const struct jmacrodef *m, struct jv
     struct jlist *l = jlist_new(r, m->params.n);
     for (size_t i = 0; i < m->params.n; i++)
         jlist_add(r, l, jv_of_str(m->params.p[i]->name));
-    return jv_of_list(l);
+    return jv_of_tuple(l);
 }
 
 /* Python's getattr(v, name), or JV_MISSING. */
@@ -97,6 +107,8 @@ struct jv jattr_only(struct jrun *r, struct jv v, struct jv name)
         a = loop_attr(r, v.u.loop, name);
     else if (v.kind == JV_RANGE)
         a = range_attr(v.u.range, name);
+    else if (jv_is_number(v))
+        a = number_attr(v, name);
     else if (v.kind == JV_MACRO)
         a = macro_attr(r, v.u.macro->def, name);
     else if (v.kind == JV_TUPLE && v.u.l->group)
@@ -165,25 +177,37 @@ static int64_t bound(struct jrun *r, struct jv v, int64_t absent, int64_t n, int
     return i < low ? low : i > high ? high : i;
 }
 
-/* The start, step and number of items that Python's slice takes of n. */
-static void slice_of(struct jrun *r, const struct jslice *s, int64_t n, int64_t *start,
-                     int64_t *step, int64_t *count)
+struct cut {
+    int64_t start, stop, step, count;
+};
+
+/* What Python's slice takes of n items. */
+static struct cut slice_of(struct jrun *r, const struct jslice *s, int64_t n)
 {
-    *step = 1;
+    struct cut c = {.step = 1};
     if (s->step.kind != JV_NONE) {
         if (!jv_is_int(s->step))
             jrun_fail_type(r, "an index", s->step);
-        *step = jv_as_int(s->step);
+        c.step = jv_as_int(s->step);
     }
-    if (*step == 0)
+    if (c.step == 0)
         jrun_fail(r, ST_FORMAT, "slice step cannot be zero");
-    if (*step < -n - 1) /* the same slice, and no overflow */
-        *step = -n - 1;
-    bool down = *step < 0;
-    *start = bound(r, s->start, down ? n - 1 : 0, n, down ? -1 : 0, down ? n - 1 : n);
-    int64_t stop = bound(r, s->stop, down ? -1 : n, n, down ? -1 : 0, down ? n - 1 : n);
-    int64_t distance = down ? *start - stop : stop - *start;
-    *count = distance <= 0 ? 0 : (distance - 1) / (down ? -*step : *step) + 1;
+    bool down = c.step < 0;
+    c.start = bound(r, s->start, down ? n - 1 : 0, n, down ? -1 : 0, down ? n - 1 : n);
+    c.stop = bound(r, s->stop, down ? -1 : n, n, down ? -1 : 0, down ? n - 1 : n);
+    int64_t distance = down ? c.start - c.stop : c.stop - c.start;
+    uint64_t step = down ? 0 - (uint64_t)c.step : (uint64_t)c.step;
+    c.count = distance <= 0 ? 0 : (int64_t)((uint64_t)(distance - 1) / step) + 1;
+    return c;
+}
+
+static struct jv slice_range(struct jrun *r, const struct jrange *g, struct cut c)
+{
+    struct jrange *part = jrun_alloc(r, sizeof *part);
+    *part = (struct jrange){g->start + c.start * g->step, g->start + c.stop * g->step, 0, c.count};
+    if (__builtin_mul_overflow(g->step, c.step, &part->step))
+        jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+    return (struct jv){.kind = JV_RANGE, .u.range = part};
 }
 
 static struct jv slice_str(struct jrun *r, struct jstr *s, int64_t start, int64_t step,
@@ -214,25 +238,18 @@ static struct jv slice_str(struct jrun *r, struct jstr *s, int64_t start, int64_
 
 static struct jv slice(struct jrun *r, struct jv v, const struct jslice *s)
 {
-    int64_t start, step, count;
     if (v.kind == JV_STR) {
-        slice_of(r, s, (int64_t)jstr_count(r, v.u.s), &start, &step, &count);
-        return slice_str(r, v.u.s, start, step, count);
+        struct cut c = slice_of(r, s, (int64_t)jstr_count(r, v.u.s));
+        return slice_str(r, v.u.s, c.start, c.step, c.count);
     }
-    if (v.kind == JV_RANGE) {
-        const struct jrange *g = v.u.range;
-        struct jrange *part = jrun_alloc(r, sizeof *part);
-        slice_of(r, s, g->n, &start, &step, &count);
-        *part = (struct jrange){g->start + start * g->step, 0, g->step * step, count};
-        part->stop = part->start + count * part->step;
-        return (struct jv){.kind = JV_RANGE, .u.range = part};
-    }
+    if (v.kind == JV_RANGE)
+        return slice_range(r, v.u.range, slice_of(r, s, v.u.range->n));
     if (!jv_is_seq(v))
         jrun_fail_type(r, "a slice", v);
-    slice_of(r, s, (int64_t)v.u.l->n, &start, &step, &count);
-    struct jlist *l = jlist_new(r, (size_t)count);
-    for (int64_t i = 0; i < count; i++)
-        jlist_add(r, l, v.u.l->p[start + i * step]);
+    struct cut c = slice_of(r, s, (int64_t)v.u.l->n);
+    struct jlist *l = jlist_new(r, (size_t)c.count);
+    for (int64_t i = 0; i < c.count; i++)
+        jlist_add(r, l, v.u.l->p[c.start + i * c.step]);
     return v.kind == JV_LIST ? jv_of_list(l) : jv_of_tuple(l);
 }
 

@@ -93,7 +93,7 @@ void jcall_repr_macro(struct jrun *r, struct jbuf *b, const struct jmacro *m)
     if (m->def->name)
         jrepr_add(r, b, jv_of_str(m->def->name));
     else
-        jbuf_adds(r, b, "None");
+        jbuf_adds(r, b, "anonymous");
     jbuf_adds(r, b, ">");
 }
 

@@ -80,13 +80,15 @@ static enum jflow exec_for(struct jrun *r, const struct jnode *n)
         loop->filtered = true;
     }
     while (jiter_loop_step(r, loop, &item)) {
-        any = true;
         assign(r, n->a, item);
         jeval_enter_frame(r, n->frame);
         if (n->loop_slot >= 0)
             r->scope->slots[n->loop_slot] = (struct jv){.kind = JV_LOOP, .u.loop = loop};
-        if (jexec(r, &n->body) == JFLOW_BREAK)
+        enum jflow flow = jexec(r, &n->body);
+        if (flow == JFLOW_BREAK)
             break;
+        /* as in jinja2, a round that break or continue ends early does not count for the else */
+        any |= flow == JFLOW_NEXT;
     }
     if (any)
         return JFLOW_NEXT;
@@ -118,6 +120,14 @@ static struct jv filter_text(struct jrun *r, const struct jnode *n, struct jv te
     return jeval_filter(r, n, n->a ? filter_text(r, n->a, text) : text);
 }
 
+/* jinja2 joins what filter and call blocks give without making a string of it. */
+static void add_string(struct jrun *r, struct jv v)
+{
+    if (v.kind != JV_STR)
+        jrun_fail_type(r, "the text of a block", v);
+    jbuf_add(r, r->out, v.u.s->p, v.u.s->n);
+}
+
 static enum jflow exec_captured(struct jrun *r, const struct jnode *n)
 {
     struct jbuf out = {0}, *outer = r->out;
@@ -134,7 +144,7 @@ static enum jflow exec_captured(struct jrun *r, const struct jnode *n)
     if (n->kind == JN_SET_BLOCK)
         assign(r, n->a, text);
     else
-        jrepr_add_str(r, r->out, text);
+        add_string(r, text);
     return JFLOW_NEXT;
 }
 
@@ -151,7 +161,7 @@ static void exec_call_block(struct jrun *r, const struct jnode *n)
     struct jv caller = jcall_new_macro(r, n->macro), callee = jeval(r, n->a->a);
     struct jargs a = jcall_args(r, n->a->call);
     jcall_add_kw(r, &a, jv_cstr(r, "caller"), caller);
-    jrepr_add_str(r, r->out, jcall(r, callee, &a));
+    add_string(r, jcall(r, callee, &a));
 }
 
 /* The span of a block whose text is not written straight to the output cannot be known, and one

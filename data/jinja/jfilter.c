@@ -39,7 +39,7 @@ struct jv jfilter_fold(struct jrun *r, struct jv v, bool case_sensitive)
 
 int64_t jfilter_int(struct jrun *r, struct jv v, int64_t absent)
 {
-    if (v.kind == JV_MISSING || v.kind == JV_NONE)
+    if (v.kind == JV_MISSING)
         return absent;
     if (!jv_is_int(v))
         jrun_fail_type(r, "an integer", v);

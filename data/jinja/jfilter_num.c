@@ -19,6 +19,9 @@ static bool number_text(struct jrun *r, struct jstr *s, char out[NUMBER_MAX])
         return false;
     for (size_t i = 0; i < t->n; i++) {
         char c = t->p[i];
+        size_t k8 = i;
+        if ((unsigned char)c >= 0x80 && jstr_is_decimal(jstr_next(t, &k8)))
+            jrun_fail(r, ST_UNSUPPORTED, "digits other than 0 to 9 are not supported");
         bool inside = i > 0 && i + 1 < t->n && t->p[i - 1] != '_' && t->p[i + 1] != '_';
         if (c == '_' && !inside)
             return false;
@@ -174,18 +177,26 @@ static struct jv filter_round(struct jrun *r, struct jv v, struct jargs *a)
 {
     struct jv p[2];
     jcall_bind(r, a, "precision method", 0, p);
-    int64_t digits = jfilter_int(r, p[0], 0);
+    bool whole = p[0].kind == JV_NONE; /* round(x, None) is an int */
+    int64_t digits = whole ? 0 : jfilter_int(r, p[0], 0);
     bool up = p[1].kind != JV_MISSING && jv_is_str(p[1], "ceil");
     bool down = p[1].kind != JV_MISSING && jv_is_str(p[1], "floor");
     if (p[1].kind != JV_MISSING && !up && !down && !jv_is_str(p[1], "common"))
         jrun_fail(r, ST_FORMAT, "round: method must be common, ceil or floor");
     if (!jv_is_number(v))
         jrun_fail_type(r, "a rounded number", v);
+    if ((up || down) && whole)
+        jrun_fail(r, ST_FORMAT, "round: a precision of None");
     if (up || down) {
         double unit = pow(10, (double)digits), x = jv_as_float(v) * unit;
         if (!isfinite(x) || unit == 0)
             jrun_fail(r, ST_FORMAT, "round: the number is too large");
         return jv_float((up ? ceil(x) : floor(x)) / unit);
+    }
+    if (v.kind == JV_FLOAT && whole) {
+        if (!float_to_int(r, round_float(v.u.d, 0), &digits))
+            jrun_fail(r, ST_FORMAT, "round: the number is not finite");
+        return jv_int(digits);
     }
     if (v.kind == JV_FLOAT)
         return jv_float(round_float(v.u.d, digits));

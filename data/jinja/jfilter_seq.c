@@ -82,7 +82,7 @@ static struct jv filter_sort(struct jrun *r, struct jv v, struct jargs *a)
     struct jv *keys = jrun_allocs(r, l->n + 1, sizeof *keys);
     for (size_t i = 0; i < l->n; i++)
         keys[i] = sort_key(r, l->p[i], p[2], jfilter_flag(r, p[1]));
-    jcmp_sort(r, l->p, keys, l->n, jfilter_flag(r, p[0]));
+    jcmp_sort(r, l->p, keys, l->n, jfilter_int(r, p[0], 0) != 0);
     return jv_of_list(l);
 }
 
@@ -102,7 +102,7 @@ static struct jv filter_dictsort(struct jrun *r, struct jv v, struct jargs *a)
         jlist_add(r, l, jv_pair(r, m->p[i].k, m->p[i].v));
         keys[i] = jfilter_fold(r, by_value ? m->p[i].v : m->p[i].k, jfilter_flag(r, p[0]));
     }
-    jcmp_sort(r, l->p, keys, l->n, jfilter_flag(r, p[2]));
+    jcmp_sort(r, l->p, keys, l->n, jfilter_int(r, p[2], 0) != 0);
     return jv_of_list(l);
 }
 

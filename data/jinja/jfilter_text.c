@@ -71,7 +71,7 @@ static struct jv filter_replace(struct jrun *r, struct jv v, struct jargs *a)
     struct jv p[3];
     jcall_bind(r, a, "old new count", 2, p);
     return jstr_replace(r, jrepr_str(r, v).u.s, jrepr_str(r, p[0]).u.s, jrepr_str(r, p[1]).u.s,
-                        jfilter_int(r, p[2], -1));
+                        p[2].kind == JV_NONE ? -1 : jfilter_int(r, p[2], -1));
 }
 
 static struct jv filter_format(struct jrun *r, struct jv v, struct jargs *a)
@@ -119,17 +119,19 @@ static struct jv filter_truncate(struct jrun *r, struct jv v, struct jargs *a)
 {
     struct jv p[4];
     jcall_bind(r, a, "length killwords end leeway", 0, p);
-    if (v.kind != JV_STR)
-        jrun_fail_type(r, "a truncated text", v);
     struct jv end = p[2].kind == JV_MISSING ? jv_cstr(r, "...") : p[2];
     if (end.kind != JV_STR)
         jrun_fail_type(r, "a string", end);
-    int64_t length = jfilter_int(r, p[0], 255), leeway = jfilter_int(r, p[3], 5);
+    int64_t length = jfilter_int(r, p[0], 255), leeway = 5;
+    if (p[3].kind != JV_NONE)
+        leeway = jfilter_int(r, p[3], 5);
     int64_t dots = (int64_t)jstr_count(r, end.u.s);
     if (length < dots || leeway < 0 || length > JINJA_BYTES_MAX || leeway > JINJA_BYTES_MAX)
         jrun_fail(r, ST_FORMAT, "truncate: a bad length or leeway");
-    if ((int64_t)jstr_count(r, v.u.s) <= length + leeway)
+    if (jiter_len(r, v) <= length + leeway)
         return v;
+    if (v.kind != JV_STR)
+        jrun_fail_type(r, "a truncated text", v);
     struct jstr *cut = jstr_part(r, v.u.s, 0, jstr_offset(r, v.u.s, (size_t)(length - dots))).u.s;
     if (!jfilter_flag(r, p[1])) {
         size_t space = jstr_rfind(r, cut, jv_str(r, " ", 1).u.s, 0, cut->n);

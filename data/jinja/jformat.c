@@ -119,7 +119,7 @@ static void add_float(struct jrun *r, struct jbuf *b, const struct jformat *x, d
 
 static void add_int(struct jrun *r, struct jbuf *b, const struct jformat *x, int64_t i)
 {
-    char digits[72];
+    char digits[JFORMAT_PRECISION_MAX + 80], plain[72];
     char type = x->type ? x->type : 'd';
     const char *prefix = "";
     if (type == 'c') {
@@ -130,15 +130,18 @@ static void add_int(struct jrun *r, struct jbuf *b, const struct jformat *x, int
         add_padded(r, b, x, "", one.p, one.n, 1, '<');
         return;
     }
-    if (x->precision >= 0)
-        jrun_fail(r, ST_FORMAT, "precision not allowed in integer format");
     if (x->alternate)
         prefix = type == 'x'   ? "0x"
                  : type == 'X' ? "0X"
                  : type == 'o' ? "0o"
                  : type == 'b' ? "0b"
                                : "";
-    print_int(digits, i < 0 ? 0 - (uint64_t)i : (uint64_t)i, type);
+    print_int(plain, i < 0 ? 0 - (uint64_t)i : (uint64_t)i, type);
+    size_t n = strlen(plain), zeros = 0; /* only "%.3d" asks for zeros */
+    if (x->precision > (int)n)
+        zeros = (size_t)x->precision - n;
+    memset(digits, '0', zeros);
+    memcpy(digits + zeros, plain, n + 1);
     add_number(r, b, x, i < 0, prefix, digits, type == 'd' || type == 'n' ? 3 : 4);
 }
 
@@ -150,7 +153,7 @@ void jformat_add(struct jrun *r, struct jbuf *b, const struct jformat *x, struct
         jrepr_add_str(r, b, v);
     else if (v.kind == JV_STR && (!x->type || x->type == 's'))
         jformat_add_text(r, b, x, v);
-    else if (jv_is_int(v) && (!x->type || strchr("bcdoxXn", x->type)))
+    else if (jv_is_int(v) && x->precision < 0 && (!x->type || strchr("bcdoxXn", x->type)))
         add_int(r, b, x, jv_as_int(v));
     else if (jv_is_number(v) && (v.kind == JV_FLOAT || x->type) &&
              (!x->type || strchr("eEfFgGn%", x->type)))
@@ -252,8 +255,6 @@ static void add_field(struct percent *p, struct jbuf *b, struct jformat *x, stru
         }
         if (!jv_is_int(v))
             jrun_fail_type(r, "an integer for a format", v);
-        if (x->precision >= 0)
-            jrun_fail(r, ST_UNSUPPORTED, "the precision of integers is not supported");
         add_int(r, b, x, jv_as_int(v));
         return;
     default:

@@ -41,6 +41,8 @@ static struct jdict *make_dict(struct jrun *r, struct jargs *a)
     struct jdict *m = jdict_new(r, a->nkw);
     if (a->n > 1)
         jrun_fail(r, ST_FORMAT, "dict takes at most one positional argument");
+    if (a->n == 1)
+        jv_need_defined(r, a->p[0]);
     if (a->n == 1 && a->p[0].kind == JV_DICT) {
         const struct jdict *from = a->p[0].u.m;
         for (size_t i = 0; i < from->n; i++)

@@ -146,7 +146,8 @@ static void lex_raw(struct lex *x, size_t begin)
         move_to(x, end);
         return;
     }
-    jrun_fail(x->r, ST_FORMAT, "missing end of raw directive");
+    if (begin < x->s.n)
+        jrun_fail(x->r, ST_FORMAT, "missing end of raw directive");
 }
 
 static void lex_comment(struct lex *x, size_t begin)
@@ -159,7 +160,8 @@ static void lex_comment(struct lex *x, size_t begin)
             return;
         }
     }
-    jrun_fail(x->r, ST_FORMAT, "missing end of comment tag");
+    if (begin < x->s.n)
+        jrun_fail(x->r, ST_FORMAT, "missing end of comment tag");
 }
 
 static const struct {

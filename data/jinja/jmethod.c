@@ -135,9 +135,8 @@ static const char *const list_unsafe[] = {"append", "clear",  "pop",    "reverse
                                           "sort",   "extend", "remove", NULL};
 /* What Python has and this engine has not is refused, rather than taken for undefined. */
 static const char *const number_names[] = {
-    "real",       "imag",      "numerator", "denominator", "bit_length",
-    "bit_count",  "conjugate", "to_bytes",  "from_bytes",  "as_integer_ratio",
-    "is_integer", "hex",       "fromhex",   NULL};
+    "bit_length",       "bit_count",  "conjugate", "to_bytes", "from_bytes",
+    "as_integer_ratio", "is_integer", "hex",       "fromhex",  NULL};
 static const char *const str_names[] = {"encode",  "translate",    "maketrans", "isnumeric",
                                         "istitle", "isidentifier", NULL};
 static const char *const view_names[] = {"isdisjoint", "mapping", NULL};

@@ -72,7 +72,7 @@ static void split_space(struct jrun *r, struct jlist *l, const struct jstr *s, i
 {
     jrun_spend_bytes(r, s->n);
     for (size_t i = skip_space(s, 0, true); i < s->n;) {
-        size_t end = max-- == 0 ? skip_space_back(s, s->n, true) : skip_space(s, i, false);
+        size_t end = max-- == 0 ? s->n : skip_space(s, i, false);
         jlist_add(r, l, jstr_part(r, s, i, end));
         i = skip_space(s, end, true);
     }
@@ -82,7 +82,7 @@ static void rsplit_space(struct jrun *r, struct jlist *l, const struct jstr *s, 
 {
     jrun_spend_bytes(r, s->n);
     for (size_t i = skip_space_back(s, s->n, true); i > 0;) {
-        size_t from = max-- == 0 ? skip_space(s, 0, true) : skip_space_back(s, i, false);
+        size_t from = max-- == 0 ? 0 : skip_space_back(s, i, false);
         jlist_add(r, l, jstr_part(r, s, from, i));
         i = skip_space_back(s, from, true);
     }

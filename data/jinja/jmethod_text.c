@@ -66,7 +66,10 @@ static struct jv str_swapcase(struct jrun *r, struct jv self, struct jargs *a)
     for (size_t i = 0; i < s->n;) {
         uint32_t c = jstr_next(s, &i);
         jrun_spend(r, 1);
-        jstr_add_case(r, &b, jstr_is_upper(c) ? JSTR_LOWER : JSTR_UPPER, c, s, i);
+        if (jstr_is_upper(c) || jstr_is_lower(c))
+            jstr_add_case(r, &b, jstr_is_upper(c) ? JSTR_LOWER : JSTR_UPPER, c, s, i);
+        else
+            jbuf_addc(r, &b, c);
     }
     return jstr_like(r, s, jbuf_str(r, &b));
 }

@@ -109,14 +109,14 @@ static struct jnode *parse_for(struct jparse *p)
     if (!jparse_skip_name(p, "in"))
         jparse_fail(p, "'in'");
     n->b = jparse_tuple(p, false, "recursive", false);
+    int soft = p->soft;
+    p->soft = 0;
     if (jparse_skip_name(p, "if"))
         n->c = jparse_expr(p);
     if (jparse_name(p, "recursive"))
         jrun_fail(p->r, ST_UNSUPPORTED, "recursive loops are not supported");
     jparse_skip(p, JT_COLON);
     jparse_expect(p, JT_BLOCK_END, "end of statement block");
-    int soft = p->soft;
-    p->soft = 0;
     p->loops++;
     parse_body(p, &n->body, ends);
     p->loops--;
@@ -363,5 +363,6 @@ void jparse_template(struct jrun *r, struct jinja *t, const char *source, size_t
     struct jparse p = {.r = r, .at = tokens.p};
     r->line = p.at->line;
     parse_body(&p, &t->body, NULL);
+    jparse_check_unknown(&p);
     t->generation = p.generation;
 }

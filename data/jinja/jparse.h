@@ -8,9 +8,10 @@
 struct jparse {
     struct jrun *r;
     const struct jtoken *at;
-    int loops;       /* for statements around, inside the innermost function */
-    int soft;        /* inside an if or an inline if: an unknown filter may stand unused there */
-    bool generation; /* a generation block was seen */
+    int loops; /* for statements around, inside the innermost function */
+    int soft;  /* inside an if or an inline if: an unknown filter may stand unused there */
+    struct jnode *unknown; /* the first filter or test that does not exist, outside of an if */
+    bool generation;       /* a generation block was seen */
 };
 
 static inline enum jtok jparse_is(const struct jparse *p)
@@ -31,6 +32,7 @@ void jparse_add(struct jparse *p, struct jnodes *l, struct jnode *n);
 
 struct jnode *jparse_primary(struct jparse *p, bool with_namespace);
 struct jnode *jparse_unary(struct jparse *p, bool with_filter);
+void jparse_check_unknown(struct jparse *p);
 struct jnode *jparse_expr(struct jparse *p);
 struct jnode *jparse_expr_no_if(struct jparse *p);
 /* An expression, or several with commas as a tuple; end_name may end it after a comma. */

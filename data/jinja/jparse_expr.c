@@ -147,13 +147,14 @@ struct jnode *jparse_expr_no_if(struct jparse *p)
 struct jnode *jparse_expr(struct jparse *p)
 {
     jrun_enter(p->r);
-    struct jnode *n = jparse_expr_no_if(p);
+    struct jnode *unknown = p->unknown, *n = jparse_expr_no_if(p);
     while (jparse_skip_name(p, "if")) {
         struct jnode *cond = jparse_node(p, JN_COND);
         cond->a = n;
         cond->b = jparse_expr_no_if(p);
         cond->c = jparse_skip_name(p, "else") ? jparse_expr(p) : NULL;
         n = cond;
+        p->unknown = unknown; /* one in an inline if fails only when it is reached */
     }
     jrun_leave(p->r);
     return n;

@@ -119,9 +119,19 @@ static struct jstr *parse_dotted(struct jparse *p)
 static void look_up(struct jparse *p, struct jnode *n, bool filter)
 {
     n->func = filter ? jfilter_find(n->name) : jtest_find(n->name);
-    if (!n->func && p->soft == 0)
-        jrun_fail(p->r, ST_FORMAT, "no %s named '%.*s'", filter ? "filter" : "test",
-                  (int)(n->name->n < 80 ? n->name->n : 80), n->name->p);
+    n->flag = filter;
+    if (!n->func && p->soft == 0 && !p->unknown)
+        p->unknown = n;
+}
+
+void jparse_check_unknown(struct jparse *p)
+{
+    const struct jnode *n = p->unknown;
+    if (!n)
+        return;
+    p->r->line = n->line;
+    jrun_fail(p->r, ST_FORMAT, "no %s named '%.*s'", n->flag ? "filter" : "test",
+              (int)(n->name->n < 80 ? n->name->n : 80), n->name->p);
 }
 
 struct jnode *jparse_filters(struct jparse *p, struct jnode *of, bool start_inline)
