@@ -261,7 +261,9 @@ def merged(folder, adapter, dtype):
     """The base with s B A added in float32; dtype: rounded once to that, or None."""
     peft = oracle.adapt(oracle.load(os.path.join(folder, "hf"), torch.float32), adapter, False)
     plain = peft.merge_and_unload()
-    return (plain.to(dtype) if dtype else plain).double().eval()
+    for p in plain.parameters() if dtype else ():  # not the buffers: rotary frequencies stay f32
+        p.data = p.data.to(dtype)
+    return plain.double().eval()
 
 
 # ---- references ------------------------------------------------------------------------------

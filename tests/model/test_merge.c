@@ -1,0 +1,229 @@
+/* Merged tensors: equal to transformers + PEFT's merge on the model's logits, bytes of other tensors
+ * untouched, the share that rounding takes, damage named. */
+#include "tests/model/fixture.h"
+
+#include "model/merge.h"
+#include "tests/data/scratch.h"
+
+static struct base *base_from(const struct fixture *x)
+{
+    struct base_out *w = NULL;
+    struct base *b = NULL;
+    const char *path = scratch_path("base.h5");
+    OK(base_create(&w, path, x->c.family, "test", &f));
+    for (size_t i = 0; i < safetensors_count(x->hf); i++) {
+        const struct tensor *t = safetensors_tensor(x->hf, i);
+        OK(base_add_tensor(w, t, safetensors_data(x->hf, t), &f));
+    }
+    for (size_t i = 0; i < x->files.n; i++)
+        OK(base_add_file(w, x->files.p[i].name, x->files.p[i].data, x->files.p[i].size, &f));
+    OK(base_commit(w, &f));
+    base_out_close(&w);
+    OK(base_open(&b, path, &f));
+    return b;
+}
+
+static enum status append(void *ctx, const void *bytes, size_t n, struct fault *f)
+{
+    return safetensors_write(ctx, bytes, n, f);
+}
+
+/* The whole merge into one safetensors file. */
+static struct safetensors *merged(const struct base *b, const struct fixture *x,
+                                  const struct adapters *a, struct merge_stats *stats)
+{
+    struct merge *m = NULL;
+    struct safetensors_out *w = NULL;
+    struct safetensors *st = NULL;
+    const char *path = scratch_path("merged.safetensors");
+    OK(merge_open(&m, b, &x->c, a, &f));
+    OK(safetensors_create(&w, path, 0, &f));
+    for (size_t i = 0; i < base_count(b); i++)
+        OK(safetensors_declare(w, base_tensor(b, i), &f));
+    for (const struct tensor *t; (t = safetensors_next(w)) != NULL;)
+        OK(merge_tensor(m, t, append, w, &f));
+    OK(merge_check(m, &f));
+    OK(safetensors_commit(w, &f));
+    safetensors_out_close(&w);
+    *stats = merge_stats(m);
+    merge_close(&m);
+    OK(safetensors_open(&st, path, &f));
+    return st;
+}
+
+/* Logits of the merged files at ref.json's positions of its first row. */
+static double against(struct fixture *x, const struct safetensors *st, const char *name)
+{
+    kern *k = check_open("cpu", 2);
+    struct model *m = NULL;
+    struct model_shape shape = {.rows_max = 64};
+    OK(model_open_files(&m, k, st, "merged", &x->c, NULL, &shape, &f));
+    struct rows r;
+    int32_t positions[8];
+    rows_clear(&r);
+    rows_add_json(&r, fixture_item(json_get(x->json, "ids"), 0));
+    int n = fixture_ids(positions, fixture_item(json_get(x->json, "positions"), 0));
+    size_t count = (size_t)n * (size_t)x->c.vocab;
+    float *got = malloc(count * sizeof *got);
+    assert_non_null(got);
+    OK(model_logits(m, &r.b, positions, n, got, &f));
+    double worst = worst_difference(got, fixture_tensor(x, name, count), count);
+    free(got);
+    model_close(&m);
+    kern_close(&k);
+    return worst;
+}
+
+static void against_peft(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama2", "llama_linear", "llama_bias", "qwen3"};
+    for (int i = 0; i < 4; i++) {
+        struct fixture x;
+        struct merge_stats stats;
+        char dir[FIXTURE_PATH];
+        snprintf(dir, sizeof dir, "tests/fixtures/model/%s", names[i]);
+        fixture_open(&x, dir);
+        struct base *b = base_from(&x);
+        struct adapters *a = fixture_adapters(&x, "final");
+        struct safetensors *st = merged(b, &x, a, &stats);
+        bool whole = safetensors_tensor(x.hf, 0)->dtype == DT_F32;
+        double worst = against(&x, st, whole ? "merged.0" : "rounded.0");
+        if (!(worst < 1e-5))
+            fail_msg("%s: merged logits differ by %g", names[i], worst);
+        assert_int_equal(stats.tensors_merged, a->count);
+        assert_true(stats.delta_lost >= 0 && stats.delta_lost < (whole ? 1e-4 : 0.2));
+        assert_true(whole || stats.worst_lost >= stats.delta_lost);
+        safetensors_close(&st);
+        adapters_free(&a);
+        base_close(&b);
+        fixture_close(&x);
+    }
+}
+
+/* Without an adapter, and for tensors that none touches, the bytes are the base's. */
+static void untouched(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct merge_stats stats;
+    fixture_open(&x, "tests/fixtures/model/mistral");
+    struct base *b = base_from(&x);
+    struct adapters *a = NULL;
+    struct adapter_spec s = {.rank = 2, .alpha = 4, .target_modules = "v_proj", .num_layers = 1};
+    OK(adapters_new(&a, &x.c, &s, 1, &f));
+    for (size_t i = 0; i < a->values; i++)
+        a->data[i] += 0.25f;
+    for (int pass = 0; pass < 2; pass++) {
+        struct safetensors *st = merged(b, &x, pass ? a : NULL, &stats);
+        int changed = 0;
+        for (size_t i = 0; i < base_count(b); i++) {
+            const struct tensor *t = base_tensor(b, i), *u = safetensors_find(st, t->name);
+            assert_int_equal(t->bytes, u->bytes);
+            changed += memcmp(base_data(b, t), safetensors_data(st, u), t->bytes) != 0;
+        }
+        assert_int_equal(changed, pass);
+        assert_int_equal(stats.tensors_merged, pass);
+        safetensors_close(&st);
+    }
+    adapters_free(&a);
+    base_close(&b);
+    fixture_close(&x);
+}
+
+/* Deltas far below a bf16 weight's last bit are lost, and that is told. */
+static void lost_to_rounding(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct merge_stats stats;
+    fixture_open(&x, "tests/fixtures/model/qwen2");
+    struct base *b = base_from(&x);
+    struct adapters *a = NULL;
+    OK(adapters_new(&a, &x.c, &(struct adapter_spec){.rank = 2, .alpha = 2}, 1, &f));
+    for (size_t i = 0; i < a->values; i++)
+        a->data[i] += 1e-5f;
+    struct safetensors *st = merged(b, &x, a, &stats);
+    assert_true(stats.delta_lost > 0.9 && stats.delta_lost <= 1 && stats.worst_lost <= 1);
+    assert_true(stats.worst[0] != '\0');
+    safetensors_close(&st);
+    adapters_free(&a);
+    base_close(&b);
+    fixture_close(&x);
+}
+
+static void not_finite(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct fault said = {0};
+    struct merge *m = NULL;
+    struct safetensors_out *w = NULL;
+    fixture_open(&x, "tests/fixtures/model/llama2");
+    struct base *b = base_from(&x);
+    struct adapters *a = fixture_adapters(&x, "final");
+    const char *name = "model.layers.0.mlp.down_proj.weight";
+    assert_string_equal(a->p[0].mod.name, "model.layers.0.mlp.down_proj");
+    a->data[a->p[0].b] = INFINITY;
+    OK(merge_open(&m, b, &x.c, a, &f));
+    OK(safetensors_create(&w, scratch_path("out.safetensors"), 0, &f));
+    OK(safetensors_declare(w, base_find(b, name), &f));
+    assert_int_equal(merge_tensor(m, base_find(b, name), append, w, &said), ST_NUMERIC);
+    assert_non_null(strstr(said.text, "down_proj"));
+    assert_int_equal(merge_check(m, &said), ST_FORMAT); /* none has found its tensor */
+    safetensors_out_close(&w);
+    merge_close(&m);
+    adapters_free(&a);
+    base_close(&b);
+    fixture_close(&x);
+}
+
+/* A bit flipped in a tensor: loading and merging name it. */
+static void damaged(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct fault said = {0};
+    fixture_open(&x, "tests/fixtures/model/llama2");
+    struct base *b = base_from(&x);
+    const char *name = "model.layers.1.mlp.up_proj.weight";
+    unsigned char want[16];
+    memcpy(want, (const char *)base_data(b, base_find(b, name)) + 8, sizeof want);
+    base_close(&b);
+    struct text bytes = {0};
+    OK(file_read(&bytes, scratch_path("base.h5"), 1 << 26, &f));
+    unsigned char *hit = memmem(bytes.p, bytes.n, want, sizeof want);
+    assert_non_null(hit);
+    hit[3] ^= 4;
+    OK(file_write(scratch_path("base.h5"), bytes.p, bytes.n, &f));
+    text_free(&bytes);
+    OK(base_open(&b, scratch_path("base.h5"), &f));
+    kern *k = check_open("cpu", 2);
+    struct model *m = NULL;
+    struct model_shape shape = {.rows_max = 64};
+    uint64_t before = kern_memory(k).now;
+    assert_int_equal(model_open(&m, k, b, &x.c, NULL, &shape, NULL, &said), ST_FORMAT);
+    assert_non_null(strstr(said.text, name));
+    assert_true(kern_memory(k).now == before); /* nothing stays behind */
+    struct merge *mg = NULL;
+    struct safetensors_out *w = NULL;
+    OK(merge_open(&mg, b, &x.c, NULL, &f));
+    OK(safetensors_create(&w, scratch_path("out.safetensors"), 0, &f));
+    OK(safetensors_declare(w, base_find(b, name), &f));
+    assert_int_equal(merge_tensor(mg, base_find(b, name), append, w, &said), ST_FORMAT);
+    assert_non_null(strstr(said.text, name));
+    safetensors_out_close(&w);
+    merge_close(&mg);
+    kern_close(&k);
+    base_close(&b);
+    fixture_close(&x);
+}
+
+int main(void)
+{
+#define IN_SCRATCH(fn) cmocka_unit_test_setup_teardown(fn, scratch_make, scratch_remove)
+    const struct CMUnitTest tests[] = {IN_SCRATCH(against_peft), IN_SCRATCH(untouched),
+                                       IN_SCRATCH(lost_to_rounding), IN_SCRATCH(not_finite),
+                                       IN_SCRATCH(damaged)};
+    return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
+}
