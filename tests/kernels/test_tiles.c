@@ -1,5 +1,5 @@
-/* Sizes at which the CPU variants cut their work (SIMD_TILE in kernels/simd_rows.h): several tiles of
- * rows, a last one that is not full, and rows so wide that element-wise ops cut them too. Threads must
+/* Sizes at which the CPU variants cut their work (SIMD_TILE in kernels/simd_rows.h): several tiles,
+ * a last one that is not full, and rows so wide that element-wise ops cut them too. Threads must
  * not change a bit. */
 #include "tests/check.h"
 
