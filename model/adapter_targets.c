@@ -139,6 +139,8 @@ static enum status open_regex(struct adapter_targets *t, const char *text,
     PCRE2_SIZE at;
     t->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
                             PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &at, NULL);
+    if (!t->code && error == PCRE2_ERROR_HEAP_FAILED)
+        return fault_nomem(f, "a regular expression", strlen(text));
     if (!t->code) {
         unsigned char why[120] = "";
         pcre2_get_error_message(error, why, sizeof why);
