@@ -43,6 +43,9 @@ kern *check_open(const char *device, int threads)
     if (kern_open(&k, device, &o, &f) == ST_OK) {
         if (kern_prepare(k, &(struct kern_specs){0}, &f) != ST_OK) /* what needs no sizes */
             fail_msg("%s: %s", device, f.text);
+        const char *want = getenv("OCL_NAME");
+        if (ocl && want && !strstr(kern_info(k)->name, want))
+            fail_msg("%s is %s, not %s", device, kern_info(k)->name, want);
         return k;
     }
     if (f.code != ST_NODEVICE || (ocl && getenv("REQUIRE_OCL")))
@@ -111,6 +114,7 @@ int check_run(const char *group, const struct check_test *tests, size_t count)
     struct CMUnitTest *units = calloc(count * PAIRS, sizeof *units);
     struct state *states = calloc(count * PAIRS, sizeof *states);
     size_t n = 0;
+    cmocka_set_test_filter(getenv("FILTER"));
     for (size_t i = 0; i < count; i++) {
         if (tests[i].over == CHECK_REF) {
             add(&units[n], &states[n], &tests[i], &reference);

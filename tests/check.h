@@ -18,8 +18,9 @@
  *         return check_run("softmax", tests, sizeof tests / sizeof *tests);
  *     }
  *
- * Environment: SEED=n other random numbers; BENCH=1 also times; REQUIRE_OCL=1 makes a missing OpenCL
- * device a failure, where it else skips, visibly. */
+ * Environment: SEED=n other random numbers; BENCH=1 also times; FILTER=pattern runs some of the tests
+ * ("*opencl"); REQUIRE_OCL=1 makes a missing OpenCL device a failure, where it else skips, visibly;
+ * OCL_NAME=text demands that its name has that text; OCL_CACHE=folder keeps its compiled programs. */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H
 
