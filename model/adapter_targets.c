@@ -34,7 +34,7 @@ static bool named(const char *module, const char *target)
     return n == m || module[n - m - 1] == '.';
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------ */
 
 /* "q_proj, k_proj, …": the last part of each slot's name. */
 static void known_names(char *to, size_t size, const struct model_config *c)
@@ -74,7 +74,7 @@ static enum status frozen(const char *what, struct fault *f)
     return fault_remedy(f, "leave it out: all-linear is every linear layer but the output head");
 }
 
-/* ---- lists -------------------------------------------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------------------------- */
 
 static bool any_module(const struct adapter_targets *t, const char *one,
                        const struct model_config *c)
@@ -123,7 +123,7 @@ static enum status open_list(struct adapter_targets *t, const char *text,
     return t->count > 0 ? ST_OK : unknown(c, "", f);
 }
 
-/* ---- expressions -------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------- */
 
 static bool full_match(const struct adapter_targets *t, const char *text)
 {
@@ -161,7 +161,7 @@ static enum status open_regex(struct adapter_targets *t, const char *text,
     return any_module(t, NULL, c) ? ST_OK : unknown(c, text, f);
 }
 
-/* ---- open, match, close ------------------------------------------------------------------------- */
+/* ---- open, match, close -------------------------------------------------------------------- */
 
 enum status adapter_targets_open(struct adapter_targets **out, const char *text,
                                  const struct model_config *c, struct fault *f)

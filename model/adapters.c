@@ -35,7 +35,7 @@ enum status adapters_add_target(struct adapters *a, const char *name, size_t len
     return ST_OK;
 }
 
-/* ---- places in the flat array ------------------------------------------------------------------- */
+/* ---- places in the flat array -------------------------------------------------------------- */
 
 static int by_key(const void *x, const void *y)
 {
@@ -62,9 +62,10 @@ enum status adapters_lay_out(struct adapters *a, struct fault *f)
     return ST_OK;
 }
 
-/* ---- initial values ----------------------------------------------------------------------------- */
+/* ---- initial values ------------------------------------------------------------------------ */
 
-/* FNV-1a: names a tensor's random stream, so that a matrix starts the same whatever else is adapted. */
+/* FNV-1a: names a tensor's random stream, so that a matrix starts the same whatever else is
+ * adapted. */
 static uint64_t key_hash(const char *key)
 {
     uint64_t h = 0xcbf29ce484222325u;
@@ -88,7 +89,7 @@ static void fill_a(struct adapters *a, const struct adapter_entry *e, uint64_t s
     }
 }
 
-/* ---- planning ----------------------------------------------------------------------------------- */
+/* ---- planning ------------------------------------------------------------------------------ */
 
 static enum status check_spec(const struct adapter_spec *s, const struct model_config *c,
                               struct fault *f)

@@ -1,8 +1,9 @@
-/* The set of adapters as model/ sees it: which matrices, where in the flat array, with what scale.
- * Callers outside model/ need model.h alone.
+/* The set of adapters as model/ sees it: which matrices, where in the flat array, with what
+ * scale. Callers outside model/ need model.h alone.
  *
- * The flat array holds A [rank, in] then B [out, rank] of each matrix, matrices sorted by their PEFT
- * keys as strings, so that its order is that of the tensors in adapter_model.safetensors. */
+ * The flat array holds A [rank, in] then B [out, rank] of each matrix, matrices sorted by
+ * their PEFT keys as strings, so that its order is that of the tensors in
+ * adapter_model.safetensors. */
 #ifndef MODEL_ADAPTERS_H
 #define MODEL_ADAPTERS_H
 

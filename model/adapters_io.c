@@ -1,4 +1,5 @@
-/* Adapters from and to PEFT's folders; the files are data/adapter's, the meaning of names is here. */
+/* Adapters from and to PEFT's folders; the files are data/adapter's, the meaning of names is
+ * here. */
 #include <stdlib.h>
 #include <string.h>
 

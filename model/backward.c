@@ -1,5 +1,5 @@
-/* The backward pages: each layer's equations from the last to the first, and no further than the lowest
- * adapted matrix needs. Below it there is nothing to learn. */
+/* The backward pages: each layer's equations from the last to the first, and no further than
+ * the lowest adapted matrix needs. Below it there is nothing to learn. */
 #include "model/model_impl.h"
 
 /* Whether this site is the lowest that is adapted: nothing below it wants a gradient. */
@@ -8,7 +8,8 @@ static bool lowest(const struct model *m, int layer, enum site site)
     return layer == m->first_layer && site == m->first_site;
 }
 
-/* What a branch's output gets: the stream's gradient, through the branch's norm where it has one. */
+/* What a branch's output gets: the stream's gradient, through the branch's norm where it has
+ * one. */
 static struct kref branch_gradient(struct model *m, const struct knorm *norm, struct kref branch,
                                    struct kref rstd)
 {

@@ -47,7 +47,7 @@ static bool given(const struct json *root, const char *key)
     return json_kind(json_get(root, key)) != JSON_NULL;
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------- */
+/* ---- what is refused ----------------------------------------------------------------------- */
 
 static enum status refuse_quantized(const struct config_reader *r)
 {
@@ -107,7 +107,7 @@ static enum status read_family(struct config_reader *r)
     return refuse_switches(r);
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------- */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
 static enum status read_sizes_gpt2(const struct config_reader *r)
 {
@@ -174,7 +174,7 @@ static enum status read_sizes(const struct config_reader *r)
     return ST_OK;
 }
 
-/* ---- switches ----------------------------------------------------------------------------------- */
+/* ---- switches ------------------------------------------------------------------------------ */
 
 static enum status read_act(const struct config_reader *r)
 {
@@ -253,7 +253,7 @@ static enum status read_switches(const struct config_reader *r)
     return read_act(r) == ST_OK ? read_scores(r) : r->f->code;
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------- */
+/* ---- ids ----------------------------------------------------------------------------------- */
 
 /* eos_token_id: an id, a list of them, or null. Ids outside the vocabulary are refused. */
 static enum status read_eos(struct model_config *c, const struct json *v, const char *where,
@@ -311,7 +311,7 @@ static enum status read_ids(const struct config_reader *r)
     return json_kind(eos) == JSON_NULL ? ST_OK : read_eos(c, eos, CONFIG_JSON, r->f);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 static enum status read_root(struct model_config *c, const struct json *root, struct fault *f)
 {

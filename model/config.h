@@ -43,8 +43,9 @@ struct layer_config {
 
 struct model_config {
     char family[32]; /* model_type: "llama", "mistral", "qwen2", "qwen3", … */
-    int hidden, inter, layers, heads, kv_heads, head_dim, vocab, max_positions;
-    int rot_dim; /* partial rotary: the first rot_dim of head_dim */
+    int hidden, inter, layers, heads, kv_heads, head_dim, vocab;
+    int max_positions; /* dynamic and yarn rope: as far as their factor reaches */
+    int rot_dim;       /* partial rotary: the first rot_dim of head_dim */
     double norm_eps;
     double norm_add;      /* 1: weights are stored as (w - 1) (Gemma) */
     enum knorm_kind norm; /* RMS or layer norm */

@@ -22,12 +22,12 @@ enum status config_int(const struct config_reader *r, int *out, const char *key,
 
 enum status config_bool(const struct config_reader *r, bool *out, const char *key);
 
-/* After sizes: fills each layer's window, and rope with 0 or -1. sliding[i] = whether config.json calls
- * layer i sliding (even where no window is given). */
+/* After sizes: fills each layer's window, and rope with 0 or -1. sliding[i] = whether
+ * config.json calls layer i sliding (even where no window is given). */
 enum status config_read_layers(const struct config_reader *r, bool *sliding);
 
-/* After sizes, positions and layer windows: fills rope[], rot_dim and each layer's rope. sliding[i]
- * says which layers config.json calls sliding. */
+/* After sizes, positions and layer windows: fills rope[], rot_dim and each layer's rope.
+ * sliding[i] says which layers config.json calls sliding. */
 enum status config_read_rope(const struct config_reader *r, const bool *sliding);
 
 #endif

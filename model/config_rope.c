@@ -1,5 +1,5 @@
-/* Rotary position embedding in config.json, as transformers 4 writes it (rope_theta, rope_scaling) and
- * as 5 does (rope_parameters, which may hold one object per layer type). */
+/* Rotary position embedding in config.json, as transformers 4 writes it (rope_theta,
+ * rope_scaling) and as 5 does (rope_parameters, which may hold one object per layer type). */
 #include <string.h>
 
 #include "model/config_impl.h"
@@ -56,8 +56,8 @@ static enum status read_factors(const struct config_reader *r, float *to, const 
     return ST_OK;
 }
 
-/* original_max_position_embeddings: in the object, or beside the other keys, which rules; else what the
- * class says (Phi-3), else the maximum. */
+/* original_max_position_embeddings: in the object, or beside the other keys, which rules; else
+ * what the class says (Phi-3), else the maximum. */
 static enum status read_original(const struct config_reader *r, struct rope_config *rope,
                                  const struct json *o)
 {

@@ -1,11 +1,12 @@
-/* One line per model_type: the names a family's files use and what its class takes for granted.
+/* One line per model_type: the names a family's files use and what its class takes for
+ * granted.
  *
  *     const struct family *fam = family_find(c.family);
  *     fam->linear[MODULE_Q];                  // "self_attn.q_proj"
  *
- * A family differs from another by this data and by its config.json, never by an `if` on its name.
- * A linear layer is one of seven slots; a family that joins some in one tensor (Phi-3's qkv_proj,
- * GPT-2's c_attn) names it in the first slot and leaves the others NULL. */
+ * A family differs from another by this data and by its config.json, never by an `if` on its
+ * name. A linear layer is one of seven slots; a family that joins some in one tensor (Phi-3's
+ * qkv_proj, GPT-2's c_attn) names it in the first slot and leaves the others NULL. */
 #ifndef MODEL_FAMILY_H
 #define MODEL_FAMILY_H
 

@@ -9,7 +9,7 @@ struct kref layer_out(const struct model *m, int layer)
     return layer + 1 < m->c.layers ? m->layer[layer + 1].x : m->x_out;
 }
 
-/* ---- pages -------------------------------------------------------------------------------------- */
+/* ---- pages --------------------------------------------------------------------------------- */
 
 void pages_embed(struct model *m)
 {
@@ -23,8 +23,8 @@ void pages_embed(struct model *m)
     probe(m, PROBE_EMBED, 0, x, m->c.hidden);
 }
 
-/* q and k of joined rows, normed per head and turned. Raw q and k survive where they have norms and
- * their backward will come; rstd is written when it is asked for. */
+/* q and k of joined rows, normed per head and turned. Raw q and k survive where they have
+ * norms and their backward will come; rstd is written when it is asked for. */
 struct attention_refs pages_heads(struct model *m, const struct layer_plan *l, bool again)
 {
     const struct model_config *c = &m->c;
@@ -160,7 +160,7 @@ void pages_forward(struct model *m)
     final_norm(m);
 }
 
-/* ---- loss and logits without gradients ---------------------------------------------------------- */
+/* ---- loss and logits without gradients ----------------------------------------------------- */
 
 enum status model_forward(struct model *m, const struct batch *b, float *nll, double *loss_sum,
                           struct fault *f)

@@ -14,7 +14,7 @@ static int32_t largest(const float *x, int n)
     return best;
 }
 
-/* ---- a partial order by logit: larger first, lower id first among equals ----------------------- */
+/* ---- a partial order by logit: larger first, lower id first among equals ------------------- */
 
 static bool before(const float *x, int32_t a, int32_t b)
 {

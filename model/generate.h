@@ -5,12 +5,13 @@
  *     struct generate_result r;
  *     generate(m, prompt, n, &o, print_token, ctx, &r, f);
  *
- * The model was opened with keys_max >= n + max_tokens. temperature 0 takes the largest logit (the
- * lowest id of equals) and is deterministic; else logits are divided by it, cut to the top_k largest
- * (0: all) and then to the smallest set whose probability reaches top_p (1, or 0: all), as
- * transformers' warpers do in that order, and drawn from with Philox keyed by (seed, position): equal
- * seeds give equal text. The token function is told of each new token, the stopping one included, and
- * may end the text by any status but ST_OK, which generate then returns. */
+ * The model was opened with keys_max >= n + max_tokens. temperature 0 takes the largest logit
+ * (the lowest id of equals) and is deterministic; else logits are divided by it, cut to the
+ * top_k largest (0: all) and then to the smallest set whose probability reaches top_p (1, or
+ * 0: all), as transformers' warpers do in that order, and drawn from with Philox keyed by
+ * (seed, position): equal seeds give equal text. The token function is told of each new token,
+ * the stopping one included, and may end the text by any status but ST_OK, which generate then
+ * returns. */
 #ifndef MODEL_GENERATE_H
 #define MODEL_GENERATE_H
 

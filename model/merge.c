@@ -64,7 +64,7 @@ void merge_close(struct merge **mp)
     *mp = NULL;
 }
 
-/* ---- tensors that pass through ------------------------------------------------------------------ */
+/* ---- tensors that pass through ------------------------------------------------------------- */
 
 static enum status pass_through(struct merge *m, const struct tensor *t, merge_sink_fn *sink,
                                 void *ctx, struct fault *f)
@@ -81,7 +81,7 @@ static enum status pass_through(struct merge *m, const struct tensor *t, merge_s
     return ST_OK;
 }
 
-/* ---- adapted tensors ---------------------------------------------------------------------------- */
+/* ---- adapted tensors ----------------------------------------------------------------------- */
 
 /* delta [cols] = s B[row,:] A; columns of a Conv1D tensor are rows of the matrix. */
 static void delta_row(struct merge *m, const struct adapter_entry *e, int row)

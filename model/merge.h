@@ -1,17 +1,17 @@
 /* Adapters merged into the base's tensors, one tensor at a time.
  *
  *     struct merge *mg;
- *     merge_open(&mg, base, c, adapters, f);              // adapters may be NULL: the base as it is
+ *     merge_open(&mg, base, c, adapters, f);              // NULL: the base as it is
  *     for (const struct tensor *t; (t = safetensors_next(out)) != NULL;)
  *         merge_tensor(mg, t, write, out, f);              // write appends bytes to a file
  *     merge_check(mg, f);                                  // every adapter has found its tensor
  *     struct merge_stats s = merge_stats(mg);
  *     merge_close(&mg);
  *
- * The base file is read (and its checksums compared), never what a device holds. The delta s B A is
- * computed in f32, added in f32, and rounded once to the weight's type. Tensors without an adapter pass
- * through byte for byte. A bf16 weight cannot hold every small delta: the share that rounding took
- * is measured. */
+ * The base file is read (and its checksums compared), never what a device holds. The delta s B
+ * A is computed in f32, added in f32, and rounded once to the weight's type. Tensors without
+ * an adapter pass through byte for byte. A bf16 weight cannot hold every small delta: the
+ * share that rounding took is measured. */
 #ifndef MODEL_MERGE_H
 #define MODEL_MERGE_H
 

@@ -6,7 +6,7 @@
 #include "model/model_impl.h"
 #include "model/random_weights.h"
 
-/* ---- what the pages will call the ops with ------------------------------------------------------ */
+/* ---- what the pages will call the ops with ------------------------------------------------- */
 
 static struct kref vector_at(const struct model *m, int64_t at, int count)
 {
@@ -105,7 +105,7 @@ static enum status prepare(struct model *m, struct fault *f)
     return kern_prepare(m->k, &s, f);
 }
 
-/* ---- open --------------------------------------------------------------------------------------- */
+/* ---- open ---------------------------------------------------------------------------------- */
 
 static enum status check_shape(const struct model_shape *s, const struct model_config *c,
                                const struct adapters *a, struct fault *f)

@@ -7,13 +7,13 @@
  *     adapters_new(&a, &c, &spec, seed, f);                    // which matrices, initial values
  *     struct model *m;
  *     struct model_shape shape = {.rows_max = 4096, .backward = true};
- *     model_open(&m, k, base, &c, a, &shape, NULL, f);         // weights to the device, kern_prepare
+ *     model_open(&m, k, base, &c, a, &shape, NULL, f);         // weights to the device
  *     model_forward(m, &batch, nll, &loss_sum, f);             // evaluation
  *     …
  *     model_close(&m); adapters_free(&a);
  *
- * The model layer calls ops and nothing else of a device. Families differ by data: one line of the
- * table in model/family.c (names, flags) and what config.json says. */
+ * The model layer calls ops and nothing else of a device. Families differ by data: one line of
+ * the table in model/family.c (names, flags) and what config.json says. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -31,7 +31,7 @@
 struct model;
 struct adapters;
 
-/* ---- adapters: a set of (A, B) pairs in one flat f32 array, PEFT keys sorted ---------------------- */
+/* ---- adapters: a set of (A, B) pairs in one flat f32 array, PEFT keys sorted --------------- */
 
 struct adapter_spec {
     int rank;
@@ -43,15 +43,16 @@ struct adapter_spec {
 };
 
 /* Chooses the matrices and fills A with PEFT's initial values (kaiming uniform, a = sqrt 5:
- * U(-1/sqrt(in), 1/sqrt(in))) from the counter-based generator, B with zeros. Rank 0, a rank above a
- * matrix's smaller side, or a name no matrix has (the fault lists the known ones): ST_USAGE. */
+ * U(-1/sqrt(in), 1/sqrt(in))) from the counter-based generator, B with zeros. Rank 0, a rank
+ * above a matrix's smaller side, or a name no matrix has (the fault lists the known ones):
+ * ST_USAGE. */
 enum status adapters_new(struct adapters **out, const struct model_config *c,
                          const struct adapter_spec *spec, uint64_t seed, struct fault *f);
 /* From a PEFT directory; shapes are held against the model's (ST_FORMAT names the key). */
 enum status adapters_load(struct adapters **out, const struct model_config *c, const char *dir,
                           struct fault *f);
-/* Takes the values of a PEFT directory into a set that was planned by adapters_new: same keys, same
- * shapes, else ST_FORMAT naming the first difference. */
+/* Takes the values of a PEFT directory into a set that was planned by adapters_new: same keys,
+ * same shapes, else ST_FORMAT naming the first difference. */
 enum status adapters_init_from(struct adapters *a, const char *dir, struct fault *f);
 /* Writes adapter_model.safetensors and adapter_config.json into dir (made if need be). */
 enum status adapters_save(const struct adapters *a, const char *dir, const char *base_name,
@@ -63,7 +64,7 @@ int adapters_count(const struct adapters *a);     /* adapted matrices */
 double adapters_scale(const struct adapters *a);  /* s of the first (they may differ when loaded) */
 float *adapters_data(struct adapters *a);         /* the flat array on the host, owned by a */
 
-/* ---- the model on a device ------------------------------------------------------------------------ */
+/* ---- the model on a device ----------------------------------------------------------------- */
 
 struct model_shape {
     int rows_max;         /* token rows of the largest batch */
@@ -79,8 +80,11 @@ struct model_progress {
     void *ctx;
 };
 
-/* adapters may be NULL (the base alone); else borrowed: its values are copied to the device. Weights
- * are CRC-checked while they are read. The sum of device memory is held against the device's first. */
+/* adapters may be NULL (the base alone); else borrowed until model_close: its values are copied
+ * to the device. base is not needed after this call. A model opened for backward without
+ * adapters only runs forward. The model holds one batch at a time: rows_max is the largest that
+ * any call brings, and positions reach to the larger of rows_max and keys_max. Weights are CRC-checked while they are read. The sum of device memory is held against the
+ * device's first. */
 enum status model_open(struct model **out, kern *k, struct base *base, const struct model_config *c,
                        struct adapters *a, const struct model_shape *shape,
                        const struct model_progress *progress, struct fault *f);
@@ -88,14 +92,16 @@ enum status model_open(struct model **out, kern *k, struct base *base, const str
 enum status model_open_random(struct model **out, kern *k, const struct model_config *c,
                               enum dtype dtype, struct adapters *a, const struct model_shape *shape,
                               uint64_t seed, struct fault *f);
-/* The same from safetensors, without a base file (tests, comparisons); where names it in messages. */
+/* The same from safetensors, without a base file (tests, comparisons); where names it in
+ * messages. */
 enum status model_open_files(struct model **out, kern *k, const struct safetensors *st,
                              const char *where, const struct model_config *c, struct adapters *a,
                              const struct model_shape *shape, struct fault *f);
 void model_close(struct model **m);
 
-/* Whether a checkpoint has every tensor that the config needs, in a type and shape that fit: what
- * model_open checks first, and import before it writes. ST_FORMAT or ST_UNSUPPORTED name the tensor. */
+/* Whether a checkpoint has every tensor that the config needs, in a type and shape that fit:
+ * what model_open checks first, and import before it writes. ST_FORMAT or ST_UNSUPPORTED name
+ * the tensor. */
 enum status model_check_base(const struct base *base, const struct model_config *c,
                              struct fault *f);
 enum status model_check_files(const struct safetensors *st, const char *where,
@@ -108,7 +114,7 @@ enum status model_forward(struct model *m, const struct batch *b, float *nll, do
 enum status model_logits(struct model *m, const struct batch *b, const int32_t *rows, int count,
                          float *logits, struct fault *f);
 
-/* ---- training --------------------------------------------------------------------------------------
+/* ---- training ------------------------------------------------------------------------------
  *
  * One optimizer step is a window of micro-batches whose targets are counted beforehand:
  *
@@ -117,8 +123,8 @@ enum status model_logits(struct model *m, const struct batch *b, const int32_t *
  *     model_train_update(m, &hyper, f);
  *     model_train_result(m, &result, f);           // may be called one step late
  *
- * Nothing waits but model_train_result. On a norm or loss that is not finite nothing was updated and
- * result.finite is false. */
+ * Nothing waits but model_train_result. On a norm or loss that is not finite nothing was
+ * updated and result.finite is false. */
 
 struct train_hyper {
     double lr, beta1, beta2, eps, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
@@ -145,15 +151,15 @@ enum status model_state_write(struct model *m, const float *params, const float 
                               const float *m2, struct fault *f);
 /* Gradients of the open window (tests, selftest). */
 enum status model_grads_read(struct model *m, float *grads, struct fault *f);
-/* Replays one micro-batch with a check after every layer and names in the fault the first tensor and
- * row that is not finite (ST_NUMERIC); ST_OK if all are finite. */
+/* Replays one micro-batch with a check after every layer and names in the fault the first
+ * tensor and row that is not finite (ST_NUMERIC); ST_OK if all are finite. */
 enum status model_find_nonfinite(struct model *m, const struct batch *b, int64_t window_targets,
                                  int step, int micro, struct fault *f);
 
-/* ---- generation with a key/value cache --------------------------------------------------------------- */
+/* ---- generation with a key/value cache ----------------------------------------------------- */
 
-/* Appends n tokens to the cache (from position `at`, which equals the tokens cached) and gives the
- * logits [vocab] of the last one. Needs keys_max > 0. at = 0 starts anew. */
+/* Appends n tokens to the cache (from position `at`, which equals the tokens cached) and gives
+ * the logits [vocab] of the last one. Needs keys_max > 0. at = 0 starts anew. */
 enum status model_decode(struct model *m, const int32_t *ids, int n, int at, float *logits,
                          struct fault *f);
 

@@ -1,5 +1,5 @@
-/* Every buffer of a model, planned once: the same page first sums their bytes and then makes them.
- * After model_open nothing is allocated. */
+/* Every buffer of a model, planned once: the same page first sums their bytes and then makes
+ * them. After model_open nothing is allocated. */
 #include <stdlib.h>
 
 #include "model/model_impl.h"

@@ -9,10 +9,10 @@
  *   gu [R, 2F]        gate|up; its gradient takes its place in backward
  *   ao, mo [R, d]     the branches' outputs, where they have norms of their own (Gemma)
  *
- * A layer is kept (all of this lives until backward), or checkpointed (x alone is kept, the rest is one
- * set shared by all such layers and made again), or passing (evaluation, and layers below the lowest
- * adapted one: nothing is kept, x is worked on in place). Kept sets own their buffers; a passing
- * layer borrows those of the last kept one. */
+ * A layer is kept (all of this lives until backward), or checkpointed (x alone is kept, the
+ * rest is one set shared by all such layers and made again), or passing (evaluation, and
+ * layers below the lowest adapted one: nothing is kept, x is worked on in place). Kept sets
+ * own their buffers; a passing layer borrows those of the last kept one. */
 #ifndef MODEL_MODEL_IMPL_H
 #define MODEL_MODEL_IMPL_H
 
@@ -63,7 +63,8 @@ struct pass {
     bool cached;
 };
 
-/* Where a replay looks for the first value that is not finite: the pages tell it after each step. */
+/* Where a replay looks for the first value that is not finite: the pages tell it after each
+ * step. */
 enum probe_at {
     PROBE_EMBED,
     PROBE_QKV,

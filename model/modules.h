@@ -6,8 +6,8 @@
  *             if (module_get(&mod, c, layer, slot))
  *                 …mod.name is "model.layers.0.self_attn.q_proj", W is [mod.out, mod.in]
  *
- * Layers that share their input are one site: q|k|v, o, gate|up, down. A site is one frozen matrix on
- * the device, and each of its modules owns a range of its output columns. */
+ * Layers that share their input are one site: q|k|v, o, gate|up, down. A site is one frozen
+ * matrix on the device, and each of its modules owns a range of its output columns. */
 #ifndef MODEL_MODULES_H
 #define MODEL_MODULES_H
 

@@ -113,7 +113,7 @@ enum status model_train_result(struct model *m, struct train_result *r, struct f
     return ST_OK;
 }
 
-/* ---- state -------------------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------- */
 
 enum status model_state_read(struct model *m, float *params, float *m1, float *m2, struct fault *f)
 {

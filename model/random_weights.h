@@ -1,7 +1,8 @@
-/* A tensor source of random numbers: every tensor that a config needs, for benchmarks and tests of a
- * shape without a checkpoint. Matrices are uniform with deviation 0.02, norms are ones (or the zeros
- * that stand for them), biases are zero. They come from one table of a prime length, so that the
- * rows of a matrix differ and a large model is made at the speed of copying. */
+/* A tensor source of random numbers: every tensor that a config needs, for benchmarks and
+ * tests of a shape without a checkpoint. Matrices are uniform with deviation 0.02, norms are
+ * ones (or the zeros that stand for them), biases are zero. They come from one table of a
+ * prime length, so that the rows of a matrix differ and a large model is made at the speed of
+ * copying. */
 #ifndef MODEL_RANDOM_WEIGHTS_H
 #define MODEL_RANDOM_WEIGHTS_H
 

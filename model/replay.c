@@ -1,4 +1,5 @@
-/* Which value was the first that is not finite: one micro-batch again, with a look at every step. */
+/* Which value was the first that is not finite: one micro-batch again, with a look at every
+ * step. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ struct replay {
     struct fault *f; /* its code is set when something was found */
 };
 
-/* ---- reading back ------------------------------------------------------------------------------- */
+/* ---- reading back -------------------------------------------------------------------------- */
 
 static bool fetch(struct replay *r, struct kref x, size_t count)
 {
@@ -37,7 +38,7 @@ static size_t first_bad(const float *x, size_t count)
     return i;
 }
 
-/* ---- what to say -------------------------------------------------------------------------------- */
+/* ---- what to say --------------------------------------------------------------------------- */
 
 static int line_of(const struct batch *b, int row)
 {
@@ -108,7 +109,7 @@ static void look(struct probe *p, enum probe_at at, int layer, struct kref x, in
     found(r, what, (int)(i / (size_t)cols));
 }
 
-/* ---- adapters, losses --------------------------------------------------------------------------- */
+/* ---- adapters, losses ---------------------------------------------------------------------- */
 
 /* A flat array (values or gradients), entry by entry; what: "adapter" or "the gradient of". */
 static bool flat_finite(struct replay *r, struct kref flat, const char *what)

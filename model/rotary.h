@@ -5,15 +5,17 @@
  *     factor = rotary_frequencies(inv, c, 0, choice);
  *     rotary_tables(cos, sin, inv, factor, positions, c->rot_dim / 2);
  *
- * Frequencies are f32 as in transformers' modeling_rope_utils; an angle is the f32 product of position
- * and frequency, so that tables agree to the last bit but one however far the position is. */
+ * Frequencies are f32 as in transformers' modeling_rope_utils; an angle is the f32 product of
+ * position and frequency, so that tables agree to the last bit but one however far the
+ * position is. */
 #ifndef MODEL_ROTARY_H
 #define MODEL_ROTARY_H
 
 #include "model/config.h"
 
-/* Dynamic and longrope tables depend on the longest document of the batch: two batches with the same
- * choice have the same tables. 0 is the table of short ones (and the only one of the other kinds). */
+/* Dynamic and longrope tables depend on the longest document of the batch: two batches with
+ * the same choice have the same tables. 0 is the table of short ones (and the only one of the
+ * other kinds). */
 int rotary_choice(const struct rope_config *rope, int longest);
 
 /* inv [rot_dim/2] = of c->rope[which]; returns the factor on cosines and sines. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sources ------------------------------------------------------------------------------------ */
+/* ---- sources ------------------------------------------------------------------------------- */
 
 static const struct tensor *base_source_find(void *ctx, const char *name)
 {
@@ -83,7 +83,7 @@ const struct tensor *weights_find(const struct tensor_source *s, const struct mo
     return t;
 }
 
-/* ---- the list ----------------------------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------------------------ */
 
 struct list {
     struct wanted *p;
@@ -145,7 +145,7 @@ enum status weights_wanted(struct wanted **out, size_t *count, const struct mode
     return ST_OK;
 }
 
-/* ---- the check ---------------------------------------------------------------------------------- */
+/* ---- the check ----------------------------------------------------------------------------- */
 
 static enum status check_one(const struct tensor_source *s, const struct model_config *c,
                              const struct wanted *w, struct fault *f)

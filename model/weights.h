@@ -1,5 +1,5 @@
-/* A model's frozen tensors: what they are called, whether they fit the config, and the way to the
- * device.
+/* A model's frozen tensors: what they are called, whether they fit the config, and the way to
+ * the device.
  *
  *     struct tensor_source s = weights_of_base(base);
  *     if (weights_check(&s, c, f) != ST_OK) …             // before anything is loaded or written
@@ -7,12 +7,13 @@
  *     weights_load(&w, k, &s, c, progress, f);
  *     weights_free(&w);
  *
- * A tensor source is wherever tensors are found by name: a base file, safetensors (so that import
- * checks a checkpoint before it writes a byte), or random numbers.
+ * A tensor source is wherever tensors are found by name: a base file, safetensors (so that
+ * import checks a checkpoint before it writes a byte), or random numbers.
  *
- * Checksums are compared in the pass that packs or uploads, and mapped pages are let go tensor by
- * tensor. Matrices that share an input become one on the device (q|k|v, gate|up); parts of different
- * types are joined as f32. Norms and biases are f32, in one buffer. Tied logits use the embedding. */
+ * Checksums are compared in the pass that packs or uploads, and mapped pages are let go tensor
+ * by tensor. Matrices that share an input become one on the device (q|k|v, gate|up); parts of
+ * different types are joined as f32. Norms and biases are f32, in one buffer. Tied logits use
+ * the embedding. */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
@@ -41,7 +42,7 @@ struct tensor_source weights_of_safetensors(const struct safetensors *st, const 
 enum status weights_check(const struct tensor_source *s, const struct model_config *c,
                           struct fault *f);
 
-/* ---- what a model needs ---------------------------------------------------------------------- */
+/* ---- what a model needs -------------------------------------------------------------------- */
 
 /* One tensor of a checkpoint. cols = 0: a vector of `rows`. */
 struct wanted {
@@ -59,7 +60,7 @@ enum status weights_wanted(struct wanted **out, size_t *count, const struct mode
 const struct tensor *weights_find(const struct tensor_source *s, const struct model_config *c,
                                   const char *name);
 
-/* ---- on the device ------------------------------------------------------------------------------ */
+/* ---- on the device ------------------------------------------------------------------------- */
 
 enum { NO_VECTOR = -1 };
 

@@ -31,7 +31,7 @@ static void advance(struct loader *l, uint64_t bytes)
         l->progress->fn(l->progress->ctx, l->done, l->total);
 }
 
-/* ---- conversions -------------------------------------------------------------------------------- */
+/* ---- conversions --------------------------------------------------------------------------- */
 
 static void to_f32(float *to, const void *from, enum dtype dtype, size_t n)
 {
@@ -47,7 +47,7 @@ static void to_f32(float *to, const void *from, enum dtype dtype, size_t n)
     }
 }
 
-/* ---- matrices ----------------------------------------------------------------------------------- */
+/* ---- matrices ------------------------------------------------------------------------------ */
 
 static enum status read_converted(struct matrix *m, const struct tensor *t, int row, int rows,
                                   float *dst, struct fault *f)
@@ -66,8 +66,9 @@ static enum status read_converted(struct matrix *m, const struct tensor *t, int 
     return code;
 }
 
-/* Rows of the matrix are columns of the file's tensor, which is in one part. The first call goes through
- * it for the checksum; a source without a view of its memory is gone through each time. */
+/* Rows of the matrix are columns of the file's tensor, which is in one part. The first call
+ * goes through it for the checksum; a source without a view of its memory is gone through each
+ * time. */
 static enum status read_transposed(struct matrix *m, const struct tensor *t, int row, int rows,
                                    unsigned char *dst, struct fault *f)
 {
@@ -159,8 +160,8 @@ static enum status load(struct loader *l, struct kweight **out, struct matrix *m
     return kweight_load(out, l->k, &m->spec, l->f);
 }
 
-/* Whether logits have a matrix of their own. A checkpoint of a tied model that holds another lm_head
- * is not tied in truth; transformers reads it so. */
+/* Whether logits have a matrix of their own. A checkpoint of a tied model that holds another
+ * lm_head is not tied in truth; transformers reads it so. */
 static bool own_head(const struct loader *l)
 {
     const struct family *fam = family_find(l->c->family);
@@ -177,7 +178,7 @@ static bool own_head(const struct loader *l)
     return memcmp(s->data(s->ctx, head), s->data(s->ctx, embed), head->bytes) != 0;
 }
 
-/* ---- norms and biases --------------------------------------------------------------------------- */
+/* ---- norms and biases ---------------------------------------------------------------------- */
 
 struct vectors {
     struct loader *l;
@@ -258,7 +259,7 @@ static enum status load_vectors(struct loader *l, struct weights *w, size_t coun
     return l->f->code;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 /* Bytes in the file, and elements of all vectors together. */
 static enum status survey(struct loader *l, size_t *vectors)

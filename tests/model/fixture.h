@@ -1,5 +1,6 @@
-/* The committed fixtures (tests/fixtures/model/NAME, scripts/make_model_fixtures.py) as the model tests
- * use them: a tiny checkpoint, adapters, rows, and what transformers + PEFT made of them. */
+/* The committed fixtures (tests/fixtures/model/NAME, scripts/make_model_fixtures.py) as the
+ * model tests use them: a tiny checkpoint, adapters, rows, and what transformers + PEFT made
+ * of them. */
 #ifndef TESTS_MODEL_FIXTURE_H
 #define TESTS_MODEL_FIXTURE_H
 
@@ -92,7 +93,7 @@ static inline double fixture_number(const struct json *o, const char *key)
     return json_number(json_get(o, key), NAN);
 }
 
-/* ---- batches ------------------------------------------------------------------------------------ */
+/* ---- batches ------------------------------------------------------------------------------- */
 
 struct rows {
     struct batch b;
@@ -157,7 +158,7 @@ static inline void rows_add_json(struct rows *r, const struct json *list)
     rows_add(r, ids, fixture_ids(ids, list));
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------------------------- */
 
 /* max |got - want| / max |want| */
 static inline double worst_difference(const float *got, const float *want, size_t n)

@@ -38,7 +38,7 @@ static void refused(enum status code, const char *text, const char *word)
     assert_memory_equal(&c, &before, sizeof c); /* out pointers stay as they were */
 }
 
-/* ---- what is read ------------------------------------------------------------------------------- */
+/* ---- what is read -------------------------------------------------------------------------- */
 
 static void llama(void **state)
 {
@@ -180,7 +180,7 @@ static void generation(void **state)
     assert_non_null(strstr(said.text, "generation_config.json"));
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------- */
+/* ---- what is refused ----------------------------------------------------------------------- */
 
 static void unsupported(void **state)
 {

@@ -1,5 +1,5 @@
-/* Every committed fixture on every CPU device: logits, gradients of one step and a training run against
- * what transformers + PEFT made of the same files. */
+/* Every committed fixture on every CPU device: logits, gradients of one step and a training
+ * run against what transformers + PEFT made of the same files. */
 #include "tests/model/fixture.h"
 
 #include "model/schedule.h"
@@ -9,7 +9,10 @@ static const char *folder = "tests/fixtures/model";
 static const char *const committed[] = {"llama2",        "llama3",     "llama_linear",
                                         "llama_linear4", "llama_bias", "mistral",
                                         "qwen2",         "qwen3",      "qwen3_untied"};
-static const char *const devices[] = {"cpu:ref", "cpu"};
+#ifndef FIXTURE_DEVICES /* test_fixtures_ocl.c has its own */
+#define FIXTURE_DEVICES "cpu:ref", "cpu"
+#endif
+static const char *const devices[] = {FIXTURE_DEVICES};
 
 struct state {
     const char *device, *name;

@@ -1,5 +1,5 @@
-/* Merged tensors: equal to transformers + PEFT's merge on the model's logits, bytes of other tensors
- * untouched, the share that rounding takes, damage named. */
+/* Merged tensors: equal to transformers + PEFT's merge on the model's logits, bytes of other
+ * tensors untouched, the share that rounding takes, damage named. */
 #include "tests/model/fixture.h"
 
 #include "model/merge.h"

@@ -1,4 +1,5 @@
-/* What must hold of any model, whatever its numbers: tried on tiny fixtures and random weights. */
+/* What must hold of any model, whatever its numbers: tried on tiny fixtures and random
+ * weights. */
 #include "tests/model/fixture.h"
 
 #include "model/generate.h"
@@ -50,7 +51,7 @@ static float *gradients(struct model *m, struct rows *micro, int count, int step
     return g;
 }
 
-/* ---- adapters and gradients --------------------------------------------------------------------- */
+/* ---- adapters and gradients ---------------------------------------------------------------- */
 
 /* B = 0: the logits of the base, to the bit. */
 static void new_adapter_is_identity(void **state)
@@ -140,8 +141,8 @@ static void checkpointing(void **state)
     }
 }
 
-/* Adapters on some sites of the upper layers alone: their gradients are those that the same adapters
- * have among all others (which are zero in B). */
+/* Adapters on some sites of the upper layers alone: their gradients are those that the same
+ * adapters have among all others (which are zero in B). */
 static void lowest_site(void **state)
 {
     (void)state;
@@ -182,7 +183,7 @@ static void lowest_site(void **state)
     close_named(&x, &k);
 }
 
-/* ---- training ----------------------------------------------------------------------------------- */
+/* ---- training ------------------------------------------------------------------------------ */
 
 static const struct train_hyper hyper = {1e-2, 0.9, 0.999, 1e-8, 0.01, 1.0, 1};
 
@@ -194,8 +195,8 @@ static void step(struct model *m, struct rows *r, int number)
     OK(model_train_update(m, &h, &f));
 }
 
-/* Two steps, then a state that is written back, give the bits of three steps in a row; results may be
- * read one step late. */
+/* Two steps, then a state that is written back, give the bits of three steps in a row; results
+ * may be read one step late. */
 static void state_round_trip(void **state)
 {
     (void)state;
@@ -265,7 +266,7 @@ static void no_allocation(void **state)
     close_named(&x, &k);
 }
 
-/* ---- values that are not finite ----------------------------------------------------------------- */
+/* ---- values that are not finite ------------------------------------------------------------ */
 
 static void nonfinite_adapter(void **state)
 {
@@ -354,7 +355,7 @@ static void nonfinite_weight(void **state)
     close_named(&x, &k);
 }
 
-/* ---- generation --------------------------------------------------------------------------------- */
+/* ---- generation ---------------------------------------------------------------------------- */
 
 /* Token by token, in pieces and at once: the cache gives the logits of the whole. */
 static void decode_equals_forward(void **state)
@@ -434,7 +435,7 @@ static void greedy(void **state)
     }
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------- */
+/* ---- what is refused ----------------------------------------------------------------------- */
 
 static void bad_batches(void **state)
 {

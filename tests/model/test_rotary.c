@@ -1,4 +1,5 @@
-/* Rotary tables against transformers' (tests/fixtures/rotary.json, scripts/make_rotary_fixtures.py). */
+/* Rotary tables against transformers' (tests/fixtures/rotary.json,
+ * scripts/make_rotary_fixtures.py). */
 #include "model/rotary.h"
 #include "tests/model/fixture.h"
 

@@ -1,5 +1,5 @@
-/* Every allocation on the way to a model fails once: ST_NOMEM, nothing left behind, and the next try
- * works. */
+/* Every allocation on the way to a model fails once: ST_NOMEM, nothing left behind, and the
+ * next try works. */
 #include "tests/model/fixture.h"
 
 #include "model/merge.h"
