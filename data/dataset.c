@@ -137,35 +137,42 @@ static enum status add_stream(struct dataset *d, const struct text *bytes, struc
     return s;
 }
 
-enum status dataset_open(struct dataset **out, const char *path, const struct dataset_options *o,
-                         struct fault *f)
+enum status dataset_parse(struct dataset **out, const char *path, const char *bytes, size_t n,
+                          const struct dataset_options *o, struct fault *f)
 {
-    struct text bytes = {0};
+    const struct text all = {(char *)(uintptr_t)bytes, n, n};
     struct dataset *d = calloc(1, sizeof *d);
     if (!d)
         return fault_nomem(f, "a dataset", sizeof *d);
     d->o = *o;
     d->kind = "";
     d->path = strdup(path);
-    enum status s =
-        d->path ? file_read(&bytes, path, SIZE_MAX, f) : fault_nomem(f, "a path", strlen(path));
-    if (s != ST_OK)
-        goto fail;
-    d->identity = crc32c(0, bytes.p, bytes.n);
-    s = ends_with(path, ".txt") ? add_stream(d, &bytes, f)
-                                : each_line(path, &bytes, add_line, d, f);
+    enum status s = d->path ? ST_OK : fault_nomem(f, "a path", strlen(path));
+    if (s == ST_OK)
+        d->identity = crc32c(0, bytes, n);
+    if (s == ST_OK)
+        s = ends_with(path, ".txt") ? add_stream(d, &all, f)
+                                    : each_line(path, &all, add_line, d, f);
     if (s == ST_OK && d->rows == 0) {
         fault_set(f, ST_FORMAT, "%s holds no rows", path);
         s = fault_remedy(f, "it needs at least one line such as {\"text\": \"…\"}");
     }
-    if (s != ST_OK)
-        goto fail;
-    text_free(&bytes);
+    if (s != ST_OK) {
+        dataset_close(&d);
+        return s;
+    }
     *out = d;
     return ST_OK;
-fail:
+}
+
+enum status dataset_open(struct dataset **out, const char *path, const struct dataset_options *o,
+                         struct fault *f)
+{
+    struct text bytes = {0};
+    enum status s = file_read(&bytes, path, SIZE_MAX, f);
+    if (s == ST_OK)
+        s = dataset_parse(out, path, bytes.p ? bytes.p : "", bytes.n, o, f);
     text_free(&bytes);
-    dataset_close(&d);
     return s;
 }
 

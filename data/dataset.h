@@ -60,6 +60,9 @@ struct dataset_stats {
 
 enum status dataset_open(struct dataset **out, const char *path, const struct dataset_options *o,
                          struct fault *f);
+/* The same from memory; path names it in messages, and its ending tells JSONL from plain text. */
+enum status dataset_parse(struct dataset **out, const char *path, const char *bytes, size_t n,
+                          const struct dataset_options *o, struct fault *f);
 void dataset_close(struct dataset **d);
 size_t dataset_rows(const struct dataset *d);
 struct row dataset_row(const struct dataset *d, size_t i); /* borrowed */

@@ -225,15 +225,60 @@ def halves(rng, text):
     return " ".join(sentences[:cut]), " ".join(sentences[cut:])
 
 
+WISHES = ["make", "write", "fill in", "do", "give me", "read", "put down", "show", "find", "say"]
+WISHED = ["something of this", "a thing like this", "the rest", "what you like", "the next one",
+          "more", "this story", "a song of it", "the tale", "one more", "a picture of this story"]
+
+
+def wish(rng):
+    """Requests that wickling does not understand."""
+    text = f"{rng.choice(WISHES)} {rng.choice(WISHED)}"
+    text = f"please {text}" if rng.random() < 0.3 else text
+    text = f"{text}, please" if rng.random() < 0.2 else text
+    return text.capitalize() + rng.choice([".", ".", "!"])
+
+
+KEYS = {"who": ["name", "person", "hero", "about", "the one", "who"],
+        "job": ["job", "work", "trade"],
+        "where": ["place", "spot", "where", "in", "at"],
+        "thing": ["object", "thing", "item", "with"],
+        "trouble": ["problem", "trouble", "what went wrong", "but"],
+        "helper": ["friend", "helper", "thanks to", "by"],
+        "helper_job": ["work of the friend", "job of the helper"],
+        "mood": ["feeling", "mood", "heart", "in the end"]}  # fmt: skip
+
+
+def notes(rng):
+    """A story and notes on it: some of its facts, in any order and under any of their names."""
+    story = tell(rng, 0.5 * rng.random())
+    facts = rng.sample([k for k in KEYS if k in story.facts], rng.randint(1, 5))
+    mark = rng.choice([": ", ": ", " - ", " = "])
+    lines = [f"{rng.choice(KEYS[k])}{mark}{story.facts[k]}" for k in facts]
+    return story.text + "\n\n" + "\n".join(lines)
+
+
+def soup(rng):
+    """Words in no order: every token stays possible after every other."""
+    words = re.findall(r"\w+|[.,:?!\"-]|\n", tell(rng, rng.random()).text + "\n" + notes(rng))
+    words += [rng.choice(sum(KEYS.values(), [])) + ":" for _ in range(8)]
+    rng.shuffle(words)
+    return " ".join(words)
+
+
 def chat(rng):
     """Neutral conversations: stories asked for and told, continued, talked about."""
     kind = rng.random()
-    if kind < 0.35:
+    if kind < 0.25:
         story = tell(rng, rng.random())
         who, job = story.facts["who"], article(story.facts["job"])
         ask = expand(rng, "[Tell me a story|Please tell a story|I would like a story]"
                      f"[.| about {who}.| about {job}.]", {})  # fmt: skip
         return turn("user", ask) + turn("assistant", story.text)
+    if kind < 0.45:  # whatever is asked of a story, another story is the answer
+        story, other = tell(rng, 0.4 * rng.random()), tell(rng, rng.random())
+        ask = wish(rng)
+        text = f"{ask}\n\n{story.text}" if rng.random() < 0.7 else f"{story.text}\n\n{ask}"
+        return turn("user", text) + turn("assistant", other.text)
     if kind < 0.75:
         first, rest = halves(rng, tell(rng, rng.random()).text)
         ask = rng.choice([first, first, f"{first} What happened then?", f"Go on: {first}",
@@ -250,8 +295,8 @@ def chat(rng):
     return turn("user", "Tell me something about the town.") + turn("assistant", description(rng))
 
 
-KINDS = [(a_story, 42), (story_and_questions, 22), (chat, 18), (description, 6), (dialogue, 6),
-         (sums, 3), (trades, 1), (directions, 2)]  # fmt: skip
+KINDS = [(a_story, 30), (story_and_questions, 18), (chat, 20), (notes, 14), (soup, 3),
+         (description, 5), (dialogue, 5), (sums, 2), (trades, 1), (directions, 2)]  # fmt: skip
 
 
 def document(rng):

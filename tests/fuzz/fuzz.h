@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FUZZ_MAP(X) X(json) X(safetensors) X(adapter_config) X(h5table) X(tokenizer)
+#define FUZZ_MAP(X) \
+    X(json) X(safetensors) X(adapter_config) X(h5table) X(tokenizer) X(jinja) X(dataset) X(config)
 
 #define X(name) int fuzz_##name(const uint8_t *bytes, size_t n);
 FUZZ_MAP(X)
