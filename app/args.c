@@ -69,7 +69,7 @@ static enum status unknown(const struct command_line *c, const char *what, const
     for (size_t i = 0; i < c->count && n < 96; i++)
         names[n++] = c->options[i].name;
     char dashed[64];
-    snprintf(dashed, sizeof dashed, "%s", word);
+    snprintf(dashed, sizeof dashed, "%s", word + strspn(word, "-"));
     for (char *p = dashed; *p; p++)
         *p = *p == '_' ? '-' : *p;
     const char *near = args_nearest(dashed, names, n);

@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/session.h"
+#include "app/signals.h"
 #include "data/dataset.h"
 #include "data/file.h"
 #include "data/windows.h"
@@ -45,6 +46,8 @@ static enum status score(struct eval *e, const struct batch *b, float *nll, stru
     double sum;
     if (b->labelled == 0)
         return ST_OK;
+    if (signals_stop())
+        return fault_set(f, ST_INTERRUPTED, "interrupted: nothing was written");
     enum status s = model_forward(e->session.model, b, nll, &sum, f);
     for (int i = 0; s == ST_OK && i < b->labelled; i++) {
         if (!isfinite(nll[i])) {
@@ -224,6 +227,7 @@ static enum status run(struct eval *e, struct fault *f)
     if (!nll)
         return fault_nomem(f, "token losses", (size_t)rows_max * sizeof *nll);
     struct progress p;
+    signals_defer(true);
     if (rows) {
         progress_begin(&p, "eval", 0, dataset_stats(e->rows).tokens, PROGRESS_TOKENS);
         s = score_rows(e, nll, &p, f);
@@ -343,5 +347,7 @@ int cmd_eval(int argc, char **argv)
     dataset_close(&e.rows);
     ids_free(&e.stream);
     session_close(&e.session);
-    return s == ST_OK ? 0 : console_fail(&f);
+    if (s != ST_OK)
+        console_fail(&f);
+    return s == ST_OK ? 0 : s == ST_INTERRUPTED ? 130 : 1;
 }

@@ -51,10 +51,6 @@ static enum status open_data(struct train *t, struct fault *f)
 static enum status plan_steps(struct train *t, struct fault *f)
 {
     struct train_settings *set = &t->set;
-    if (set->iters > 0 && set->epochs > 0) {
-        fault_set(f, ST_USAGE, "--iters and --epochs were both given");
-        return fault_remedy(f, "give the number of optimizer steps, or of passes over the data");
-    }
     if (set->iters == 0 && set->epochs == 0)
         set->epochs = 1;
     struct sampler_options o = {.batch = (int)set->batch_size,
@@ -191,7 +187,7 @@ static enum status train_run(struct train *t, struct fault *f)
 {
     struct train_state state = {0};
     bool found = false;
-    enum status s = t->set.resume ? run_resume(&t->run, t, f) : ST_OK;
+    enum status s = t->set.resume ? run_resume(&t->run, t, f) : run_vacant(t, f);
     if (s == ST_OK)
         s = set_up(t, &state, &found, f);
     if (s != ST_OK)
@@ -221,6 +217,20 @@ static void train_close(struct train *t)
     session_close(&t->session);
     free(t->train_path);
     free(t->valid_path);
+}
+
+static enum status check_new(const struct train_settings *set, const struct command_line *c,
+                             struct fault *f)
+{
+    if (!set->model || !set->data) {
+        fault_set(f, ST_USAGE, "%s is missing", set->model ? "--data" : "--model");
+        return fault_remedy(f, "usage: %s", c->usage);
+    }
+    if (set->iters > 0 && set->epochs > 0) {
+        fault_set(f, ST_RANGE, "--iters and --epochs were both given");
+        return fault_remedy(f, "give the number of optimizer steps, or of passes over the data");
+    }
+    return ST_OK;
 }
 
 /* The flags that may go with --resume. */
@@ -267,12 +277,8 @@ int cmd_train(int argc, char **argv)
         if (s == ST_OK)
             s = args_config(&c, json_root(config), t.set.config, &f);
     }
-    if (s == ST_OK && t.set.resume)
-        s = check_resume(&c, &f);
-    else if (s == ST_OK && (!t.set.model || !t.set.data)) {
-        fault_set(&f, ST_USAGE, "%s is missing", t.set.model ? "--data" : "--model");
-        s = fault_remedy(&f, "usage: %s", c.usage);
-    }
+    if (s == ST_OK)
+        s = t.set.resume ? check_resume(&c, &f) : check_new(&t.set, &c, &f);
     console_quiet(t.set.common.quiet);
     int code = s == ST_OK ? 0 : console_fail_usage(&f);
     if (s == ST_OK && (s = train_run(&t, &f)) != ST_OK) {

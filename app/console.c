@@ -28,18 +28,27 @@ static const char *general_remedy(enum status code)
     case ST_NODEVICE: return "wick devices lists what there is; --device cpu always works";
     case ST_NUMERIC: return "lower --learning-rate, and check the base with wick inspect --verify";
     case ST_RANGE: return "wick COMMAND --help tells what may be given";
+    case ST_INTERRUPTED: return "begin it again when you like";
     default: return "wick --help tells what is there";
     }
+}
+
+/* A line on standard error. Texts may quote names out of hostile files: what could move a terminal's
+ * cursor or begin a new line is shown as a question mark. */
+static void put_line(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        fputc(*p < ' ' || *p == 127 ? '?' : *p, stderr);
+    fputc('\n', stderr);
 }
 
 int console_fail(const struct fault *f)
 {
     const char *remedy = f->remedy[0] ? f->remedy : general_remedy(f->code);
-    if (quiet || !isatty(2))
-        fprintf(stderr, "wick: %s\n", f->text);
-    else
-        fprintf(stderr, "\r\033[K\033[31mwick:\033[0m %s\n", f->text);
-    fprintf(stderr, "      %s\n", remedy);
+    fputs(quiet || !isatty(2) ? "wick: " : "\r\033[K\033[31mwick:\033[0m ", stderr);
+    put_line(f->text);
+    fputs("      ", stderr);
+    put_line(remedy);
     return 1;
 }
 

@@ -1,6 +1,8 @@
 /* wick: fine-tunes LoRA adapters for open-weight language models. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/args.h"
 #include "app/commands.h"
@@ -26,20 +28,21 @@ static const struct {
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-static int help(void)
+static int help(FILE *to, int code)
 {
-    printf("wick %s fine-tunes LoRA adapters for open-weight language models.\n\n"
-           "usage: wick COMMAND [ARGUMENTS]     wick COMMAND --help explains one\n\n",
-           WICK_VERSION);
+    fprintf(to,
+            "wick %s fine-tunes LoRA adapters for open-weight language models.\n\n"
+            "usage: wick COMMAND [ARGUMENTS]     wick COMMAND --help explains one\n\n",
+            WICK_VERSION);
     for (int i = 0; i < COMMANDS; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].about);
-    printf("\nA first run:\n"
-           "  wick import path/to/checkpoint -o base.h5\n"
-           "  wick train --model base.h5 --data data/ --output run\n"
-           "  wick eval base.h5 --adapter run --data data/test.jsonl\n"
-           "  wick generate base.h5 --adapter run --prompt \"Once\"\n"
-           "  wick merge base.h5 --adapter run -o merged --format hf\n");
-    return 0;
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(to, "\nA first run:\n"
+                "  wick import path/to/checkpoint -o base.h5\n"
+                "  wick train --model base.h5 --data data/ --output run\n"
+                "  wick eval base.h5 --adapter run --data data/test.jsonl\n"
+                "  wick generate base.h5 --adapter run --prompt \"Once\"\n"
+                "  wick merge base.h5 --adapter run -o merged --format hf\n");
+    return code;
 }
 
 static int unknown(const char *word)
@@ -57,16 +60,22 @@ static int unknown(const char *word)
     return console_fail_usage(&f);
 }
 
-int main(int argc, char **argv)
+/* A standard stream that is closed would give its number to the next file opened, and a result would be
+ * written into it. What takes its place can only fail. */
+static void fill_closed_streams(void)
 {
-    signals_install();
-    if (argc < 2) {
-        help();
-        return 2;
-    }
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            _exit(1);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2)
+        return help(stderr, 2);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
-        return help();
+        return help(stdout, 0);
     if (strcmp(argv[1], "--version") == 0) {
         printf("wick %s\n", WICK_VERSION);
         return 0;
@@ -75,4 +84,14 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 2, argv + 2);
     return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    struct fault f = {0};
+    signals_install();
+    fill_closed_streams();
+    int code = run(argc, argv);
+    /* Commands flush their results; help and the version are flushed here. */
+    return code == 0 && console_flush(&f) != ST_OK ? console_fail(&f) : code;
 }

@@ -192,34 +192,75 @@ static enum status open_metrics(struct run *r, const char *mode, struct fault *f
     return s;
 }
 
+enum status run_vacant(const struct train *t, struct fault *f)
+{
+    struct names names = {0};
+    struct run *r = run_new(t->set.output, f);
+    if (!r)
+        return f->code;
+    enum status s = run_checkpoints(&names, r, f);
+    for (size_t i = names.n; s == ST_OK && !t->set.overwrite && i > 0; i--) {
+        struct checkpoint *c = NULL;
+        struct fault ignored = {0};
+        if (checkpoint_open(&c, names.p[i - 1], &ignored) != ST_OK)
+            continue;
+        checkpoint_close(&c);
+        fault_set(f, ST_RANGE, "%s already holds a run", r->dir);
+        s = fault_remedy(f,
+                         "go on with --resume %s, replace it with --overwrite true, or choose "
+                         "another --output",
+                         r->dir);
+    }
+    names_free(&names);
+    run_close(&r);
+    return s;
+}
+
+/* What a run writes into its folder, beside the checkpoints. */
+static const char *const outputs[] = {
+    "adapter_model.safetensors",      "adapter_config.json",      "report.html",  "train.json",
+    "best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl"};
+
+/* Removes all that an earlier run left, or that a failed run_create began: an adapter in the folder is
+ * then this run's, or none. Folders go only if nothing else is in them. */
+static enum status clear_out(const struct run *r, bool folders, struct fault *f)
+{
+    static const char *const made[] = {"best", "checkpoints", "."};
+    struct names names = {0};
+    struct text path = {0};
+    enum status s = run_checkpoints(&names, r, f);
+    for (size_t i = 0; s == ST_OK && i < names.n; i++)
+        unlink(names.p[i]);
+    for (size_t i = 0; s == ST_OK && i < sizeof outputs / sizeof *outputs; i++)
+        if ((s = run_path_of(&path, r, outputs[i], f)) == ST_OK)
+            unlink(path.p);
+    for (size_t i = 0; folders && s == ST_OK && i < sizeof made / sizeof *made; i++)
+        if ((s = run_path_of(&path, r, made[i], f)) == ST_OK)
+            rmdir(i == 2 ? r->dir : path.p);
+    names_free(&names);
+    text_free(&path);
+    return s;
+}
+
 enum status run_create(struct run **out, struct train *t, struct fault *f)
 {
     struct text path = {0};
     struct run *r = run_new(t->set.output, f);
     if (!r)
         return f->code;
-    struct names names = {0};
     enum status s = run_path_of(&path, r, "checkpoints", f);
     if (s == ST_OK)
-        s = run_checkpoints(&names, r, f);
-    if (s == ST_OK && names.n > 0 && !t->set.overwrite) {
-        fault_set(f, ST_USAGE, "%s already holds a run", r->dir);
-        s = fault_remedy(f,
-                         "go on with --resume %s, replace it with --overwrite true, or choose "
-                         "another --output",
-                         r->dir);
-    }
-    for (size_t i = 0; s == ST_OK && i < names.n; i++)
-        unlink(names.p[i]);
+        s = clear_out(r, false, f);
     if (s == ST_OK)
         s = file_mkdirs(path.p, f);
     if (s == ST_OK)
         s = open_metrics(r, "w", f);
     if (s == ST_OK)
         s = write_settings(r, t, f);
-    names_free(&names);
     text_free(&path);
     if (s != ST_OK) {
+        struct fault ignored = {0};
+        clear_out(r, true, &ignored);
         run_close(&r);
         return s;
     }

@@ -37,14 +37,16 @@ static enum status add_name(struct names *out, const char *folder, const char *n
     return s;
 }
 
-enum status run_checkpoints(struct names *out, const struct run *r, struct fault *f)
+/* Names in checkpoints/ that end so. */
+static enum status list(struct names *out, const struct run *r, const char *end, struct fault *f)
 {
     struct text path = {0};
+    size_t tail = strlen(end);
     enum status s = run_path_of(&path, r, "checkpoints", f);
     DIR *d = s == ST_OK ? opendir(path.p) : NULL;
     for (struct dirent *e; s == ST_OK && d && (e = readdir(d));) {
         size_t n = strlen(e->d_name);
-        if (n > 3 && strcmp(e->d_name + n - 3, ".h5") == 0)
+        if (n > tail && strcmp(e->d_name + n - tail, end) == 0)
             s = add_name(out, path.p, e->d_name, f);
     }
     if (d)
@@ -55,6 +57,11 @@ enum status run_checkpoints(struct names *out, const struct run *r, struct fault
         names_free(out);
     text_free(&path);
     return s;
+}
+
+enum status run_checkpoints(struct names *out, const struct run *r, struct fault *f)
+{
+    return list(out, r, ".h5", f);
 }
 
 /* ---- writing -------------------------------------------------------------------------------------- */
@@ -110,14 +117,19 @@ static enum status write_checkpoint(const char *path, struct train *t, const str
     return s;
 }
 
-/* All but the newest two: the one just written, and the one before it. */
+/* All but the newest two, the one just written and the one before it, and what a kill left half-written. */
 static enum status thin_out(const struct run *r, struct fault *f)
 {
-    struct names names = {0};
+    struct names names = {0}, halves = {0};
     enum status s = run_checkpoints(&names, r, f);
     for (size_t i = 0; i + 2 < names.n; i++)
         unlink(names.p[i]);
+    if (s == ST_OK)
+        s = list(&halves, r, ".tmp", f);
+    for (size_t i = 0; i < halves.n; i++)
+        unlink(halves.p[i]);
     names_free(&names);
+    names_free(&halves);
     return s;
 }
 

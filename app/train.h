@@ -33,7 +33,7 @@ struct train {
     struct run *run;
     int64_t steps; /* in all */
     time_t now;    /* the date that templates print */
-    double began;  /* of this process's training, for the rate */
+    double began;  /* when this process's training would have begun, had it done all of it */
     double first_step_seconds;
 };
 
@@ -42,7 +42,8 @@ struct train_state {
     int64_t step, total_tokens, input_tokens;
     int64_t eval_step;        /* the last step that was evaluated; 0: none */
     int64_t best_step, stale; /* stale: evaluations without improvement */
-    double loss, eval_loss, best_loss, seconds;
+    double loss, eval_loss, best_loss;
+    double seconds; /* of training, in all processes together */
     struct sampler_state at;
     bool finished;
 };
@@ -51,8 +52,11 @@ struct train_state {
 
 struct run;
 
-/* Makes the folder and its train.json; a folder with a complete checkpoint is refused unless
- * set.overwrite. */
+/* Refuses a folder with a complete checkpoint unless set.overwrite. Early, because it forks, and because
+ * nobody wants to wait for a model first. */
+enum status run_vacant(const struct train *t, struct fault *f);
+/* Makes the folder and its train.json; what a run before it left there goes. On failure nothing new
+ * is left. */
 enum status run_create(struct run **out, struct train *t, struct fault *f);
 /* Reads RUN/train.json into t->set (common is left alone) and holds base and data against it later
  * through run_check. The settings' strings live as long as the run. */

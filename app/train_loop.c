@@ -195,16 +195,25 @@ static bool due(int64_t every, int64_t step)
     return every > 0 && step % every == 0;
 }
 
+static enum status save(struct loop *l, struct fault *f)
+{
+    struct train *t = l->t;
+    l->state->at = sampler_tell(t->sampler);
+    l->state->seconds = console_now() - t->began;
+    return run_save(t->run, t, l->state, f);
+}
+
 /* Evaluates and saves where that is due after `step`, which is then complete on disk if saved. A
  * resumed run comes here first: a signal may have come between a step and its evaluation. */
 static enum status after_step(struct loop *l, int64_t step, struct fault *f)
 {
     struct train *t = l->t;
-    bool last = step == t->steps, eval = t->valid && (last || due(t->set.steps_per_eval, step)) &&
-                                         l->state->eval_step != step;
-    bool save = last || due(t->set.save_every, step);
+    bool last = step == t->steps || l->stop_early;
+    bool eval =
+        t->valid && (last || due(t->set.steps_per_eval, step)) && l->state->eval_step != step;
+    bool keep = last || due(t->set.save_every, step);
     enum status s = ST_OK;
-    if (!eval && !save && !signals_stop())
+    if (!eval && !keep && !signals_stop())
         return ST_OK;
     s = collect(l, f);
     if (s == ST_OK && eval && !signals_stop())
@@ -212,42 +221,44 @@ static enum status after_step(struct loop *l, int64_t step, struct fault *f)
     if (s != ST_OK || signals_stop())
         return s;
     l->state->finished = last || l->stop_early;
-    if (save || l->stop_early) {
-        l->state->at = sampler_tell(t->sampler);
-        s = run_save(t->run, t, l->state, f);
-    }
+    if (keep || l->stop_early)
+        s = save(l, f);
     return s;
 }
 
 static enum status interrupted(struct loop *l, struct fault *f)
 {
-    struct train *t = l->t;
     enum status s = collect(l, f);
     progress_clear(&l->bar);
+    if (s == ST_OK && l->state->step == 0)
+        return fault_set(f, ST_INTERRUPTED, "interrupted before the first step");
     if (s == ST_OK) {
-        l->state->at = sampler_tell(t->sampler);
         l->state->finished = false;
-        s = run_save(t->run, t, l->state, f);
+        s = save(l, f);
     }
     if (s != ST_OK)
         return s;
     fault_set(f, ST_INTERRUPTED, "interrupted after step %lld, which is saved",
               (long long)l->state->step);
-    return fault_remedy(f, "go on with wick train --resume %s", run_path(t->run));
+    return fault_remedy(f, "go on with wick train --resume %s", run_path(l->t->run));
 }
 
 enum status train_loop(struct train *t, struct train_state *state, struct fault *f)
 {
     struct loop l = {.t = t, .state = state};
+    l.stop_early = t->set.early_stop > 0 && state->stale >= t->set.early_stop;
     /* A GPU works on a step while the host prepares the next; on a CPU waiting costs nothing. */
     bool late = strcmp(kern_info(t->session.k)->backend, "cpu") != 0;
     enum status s = ST_OK;
     signals_defer(true);
     progress_begin(&l.bar, "train", (uint64_t)state->step, (uint64_t)t->steps, PROGRESS_STEPS);
-    l.report_began = t->began = console_now();
+    l.report_began = console_now();
+    t->began = l.report_began - state->seconds;
     if (state->step > 0)
         s = after_step(&l, state->step, f);
-    for (int64_t step = state->step + 1; s == ST_OK && step <= t->steps && !l.stop_early; step++) {
+    for (int64_t step = state->step + 1; s == ST_OK && step <= t->steps; step++) {
+        if (l.stop_early || signals_stop())
+            break;
         struct window *w = &t->window[step & 1];
         struct pending before = l.pending;
         s = sampler_next(t->sampler, w, f);
@@ -263,11 +274,10 @@ enum status train_loop(struct train *t, struct train_state *state, struct fault 
             s = collect(&l, f);
         if (s == ST_OK)
             s = after_step(&l, step, f);
-        if (s == ST_OK && signals_stop() && !state->finished)
-            s = interrupted(&l, f);
     }
+    if (s == ST_OK && !state->finished)
+        s = interrupted(&l, f);
     progress_end(&l.bar);
-    state->seconds += console_now() - t->began;
     signals_defer(false);
     return s;
 }
