@@ -137,7 +137,7 @@ static struct jv item(struct jrun *r, struct jv v, struct jv key)
     switch (v.kind) {
     case JV_UNDEF: jv_fail_undef(r, v);
     case JV_DICT:
-        have = jcmp_hashable(key) ? jdict_find(r, v.u.m, key) : NULL;
+        have = jcmp_hashable(r, key) ? jdict_find(r, v.u.m, key) : NULL;
         return have ? *have : jv_missing();
     case JV_LIST:
     case JV_TUPLE: return index_of(key, (int64_t)v.u.l->n, &at) ? v.u.l->p[at] : jv_missing();

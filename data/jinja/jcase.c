@@ -190,13 +190,29 @@ void jstr_add_case(struct jrun *r, struct jbuf *b, enum jstr_case how, uint32_t 
         jbuf_addc(r, b, to[i]);
 }
 
+/* Runs of ASCII are mapped as they are copied: what templates change the case of is mostly that. */
+static size_t add_ascii(struct jrun *r, struct jbuf *b, enum jstr_case how, const struct jstr *s,
+                        size_t from, size_t to)
+{
+    size_t end = from, at = b->n;
+    while (end < to && (unsigned char)s->p[end] < 0x80)
+        end++;
+    jbuf_add(r, b, s->p + from, end - from);
+    for (; at < b->n; at++) {
+        char c = b->p[at];
+        if (how == JSTR_LOWER ? c >= 'A' && c <= 'Z' : c >= 'a' && c <= 'z')
+            b->p[at] = (char)(c ^ 32);
+    }
+    return end;
+}
+
 void jstr_add_cased(struct jrun *r, struct jbuf *b, enum jstr_case how, const struct jstr *s,
                     size_t from, size_t to)
 {
-    jrun_spend_bytes(r, to - from);
-    for (size_t i = from; i < to;) {
-        uint32_t c = jstr_next(s, &i);
-        jstr_add_case(r, b, how, c, s, i);
+    while ((from = add_ascii(r, b, how, s, from, to)) < to) {
+        jrun_spend(r, 1);
+        uint32_t c = jstr_next(s, &from);
+        jstr_add_case(r, b, how, c, s, from);
     }
 }
 

@@ -132,20 +132,19 @@ bool jcmp_less_equal(struct jrun *r, struct jv a, struct jv b)
     return ordered(r, a, b, true);
 }
 
-bool jcmp_hashable(struct jv v)
+bool jcmp_hashable(struct jrun *r, struct jv v)
 {
-    if (v.kind == JV_TUPLE) {
-        for (size_t i = 0; i < v.u.l->n; i++)
-            if (!jcmp_hashable(v.u.l->p[i]))
-                return false;
-        return true;
-    }
-    return v.kind != JV_LIST && v.kind != JV_DICT && v.kind != JV_VIEW && v.kind != JV_SLICE;
+    bool yes = v.kind != JV_LIST && v.kind != JV_DICT && v.kind != JV_VIEW && v.kind != JV_SLICE;
+    jrun_enter(r);
+    for (size_t i = 0; v.kind == JV_TUPLE && yes && i < v.u.l->n; i++)
+        yes = jcmp_hashable(r, v.u.l->p[i]);
+    jrun_leave(r);
+    return yes;
 }
 
 void jcmp_need_hashable(struct jrun *r, struct jv v)
 {
-    if (!jcmp_hashable(v))
+    if (!jcmp_hashable(r, v))
         jrun_fail(r, ST_FORMAT, "%s object cannot be a key", jv_type(v));
 }
 
@@ -203,5 +202,6 @@ void jcmp_sort(struct jrun *r, struct jv *items, struct jv *keys, size_t n, bool
     struct jv *sorted = jrun_allocs(r, n + 1, sizeof *sorted);
     for (size_t i = 0; i < n; i++)
         sorted[i] = items[a[i]];
-    memcpy(items, sorted, n * sizeof *items);
+    if (n > 0)
+        memcpy(items, sorted, n * sizeof *items);
 }

@@ -9,7 +9,7 @@ bool jcmp_same(struct jv a, struct jv b);                 /* `is` */
 bool jcmp_less(struct jrun *r, struct jv a, struct jv b); /* fails where Python has no order */
 bool jcmp_less_equal(struct jrun *r, struct jv a, struct jv b);
 bool jcmp_in(struct jrun *r, struct jv what, struct jv where);
-bool jcmp_hashable(struct jv v);
+bool jcmp_hashable(struct jrun *r, struct jv v);
 void jcmp_need_hashable(struct jrun *r, struct jv v);
 
 /* Sorts items by keys (parallel arrays), stably. */

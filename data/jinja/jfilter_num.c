@@ -10,11 +10,21 @@
 
 enum { NUMBER_MAX = 400 };
 
+static bool looks_like_number(const struct jstr *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (!t->p[i] || !strchr("0123456789+-_.eE", t->p[i]))
+            return false;
+    return true;
+}
+
 /* The stripped string without its underscores, each of which must stand between digits. */
 static bool number_text(struct jrun *r, struct jstr *s, char out[NUMBER_MAX])
 {
     const struct jstr *t = jstr_strip(r, s, NULL, true, true).u.s;
     size_t k = 0;
+    if (t->n >= NUMBER_MAX && looks_like_number(t))
+        jrun_fail(r, ST_UNSUPPORTED, "numbers of %d characters are not supported", NUMBER_MAX);
     if (t->n == 0 || t->n >= NUMBER_MAX)
         return false;
     for (size_t i = 0; i < t->n; i++) {

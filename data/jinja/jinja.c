@@ -92,6 +92,8 @@ static void run(struct jrun *r, const struct jinja_input *in)
     r->out = r->root = jrun_alloc(r, sizeof *r->root);
     jeval_enter_frame(r, r->t->frame);
     jexec(r, &r->t->body);
+    if (r->root->n > JINJA_OUTPUT_MAX)
+        jrun_fail(r, ST_RANGE, "the rendered text is longer than %d MiB", JINJA_OUTPUT_MAX >> 20);
 }
 
 static enum status keep_spans(struct chat_spans *spans, const struct chat_spans *found, size_t at,

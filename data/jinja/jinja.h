@@ -11,9 +11,9 @@
  * setup is called at the start of each rendering and adds the variables with jrun_set (jrun.h).
  *
  * A template is foreign code, so everything it can use up is bounded: nesting (JINJA_DEPTH_MAX,
- * of the source and of evaluation), work (JINJA_STEPS_MAX), values and output (JINJA_BYTES_MAX, all
- * of it in one arena that ends with the rendering), the length of a range (JINJA_RANGE_MAX, as in
- * jinja2). Past a bound, rendering fails with ST_RANGE; a template that jinja2 refuses, or that
+ * of the source and of evaluation), work (JINJA_STEPS_MAX), values (JINJA_BYTES_MAX, all of them
+ * in one arena that ends with the rendering), output (JINJA_OUTPUT_MAX), the length of a range
+ * (JINJA_RANGE_MAX, as in jinja2). Past a bound, rendering fails with ST_RANGE; a template that jinja2 refuses, or that
  * calls raise_exception, fails with ST_FORMAT; what jinja2 has and this engine has not (blocks and
  * includes, integers of more than 64 bits, …) fails with ST_UNSUPPORTED. The message names `where`
  * and the line.
@@ -37,6 +37,7 @@ enum {
     JINJA_DEPTH_MAX = 800,
     JINJA_STEPS_MAX = 20 * 1000 * 1000,
     JINJA_BYTES_MAX = 192 << 20,
+    JINJA_OUTPUT_MAX = 64 << 20,
     JINJA_SOURCE_MAX = 4 << 20,
     JINJA_RANGE_MAX = 100000
 };

@@ -20,8 +20,10 @@ struct jv jiter_generator(struct jiter *it)
 
 bool jiter_next(struct jrun *r, struct jiter *it, struct jv *out)
 {
-    jrun_spend(r, 1);
-    return it->next(r, it, out);
+    jrun_enter(r); /* generators can stand on each other */
+    bool more = it->next(r, it, out);
+    jrun_leave(r);
+    return more;
 }
 
 struct jv jview_at(struct jrun *r, const struct jview *v, size_t i)

@@ -88,7 +88,7 @@ void jdict_put(struct jrun *r, struct jdict *m, struct jv k, struct jv v)
  * the budget bounds what a big one costs. */
 struct jv *jdict_find(struct jrun *r, const struct jdict *m, struct jv k)
 {
-    jrun_spend(r, m->n / 8 + 1);
+    jrun_spend(r, m->n / 4 + 1);
     for (size_t i = 0; i < m->n; i++) {
         struct jv *have = &m->p[i].k;
         if (k.kind == JV_STR && have->kind == JV_STR) {
