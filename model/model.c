@@ -110,9 +110,14 @@ static enum status prepare(struct model *m, struct fault *f)
 static enum status check_shape(const struct model_shape *s, const struct model_config *c,
                                const struct adapters *a, struct fault *f)
 {
-    if (s->rows_max < 1 || s->keys_max < 0 || s->keys_max > c->max_positions)
+    if (s->rows_max < 1 || s->keys_max < 0)
         return fault_set(f, ST_RANGE, "a model for %d rows and %d cached keys", s->rows_max,
                          s->keys_max);
+    if (s->keys_max > c->max_positions) {
+        fault_set(f, ST_RANGE, "%d tokens are more than the %d that the model can tell apart",
+                  s->keys_max, c->max_positions);
+        return fault_remedy(f, "shorten the prompt or ask for fewer tokens");
+    }
     for (int i = 0; a && i < a->count; i++) {
         struct module mod;
         const struct module *have = &a->p[i].mod;

@@ -45,6 +45,10 @@ HP = dict(rank=3, alpha=6, batch=2, accum=2, iters=14, lr=4e-3, warmup=3, schedu
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 ROPE3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
          "high_freq_factor": 4.0, "original_max_position_embeddings": 16}  # fmt: skip
+YARN = dict(ROPE, rope_type="yarn", factor=4.0, original_max_position_embeddings=24)
+# Every row is longer than original_max_position_embeddings, so all choose the long factors.
+LONGROPE = dict(ROPE, rope_type="longrope", partial_rotary_factor=0.75,
+                short_factor=[1.0, 1.1, 1.3], long_factor=[1.0, 2.0, 4.5])  # fmt: skip
 
 # style: which transformers wrote config.json. pad: rows of the embedding that no token uses.
 FAMILIES = {
@@ -98,6 +102,44 @@ FAMILIES = {
         hp=dict(rank=3, alpha=5), lora=dict(use_rslora=True),
         config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=8,
                     num_key_value_heads=4, rope_parameters=dict(ROPE, rope_theta=1e6))),
+    "qwen2_window": dict(
+        seed=20, type="qwen2", style=5, dtype="float32", tokenizer="qwen", pad=0,
+        hp=dict(rank=2, alpha=4, iters=6), lora=dict(target_modules=["q_proj", "o_proj"]),
+        config=dict(hidden_size=24, intermediate_size=31, num_attention_heads=4,
+                    num_key_value_heads=2, num_hidden_layers=3, use_sliding_window=True,
+                    sliding_window=7, max_window_layers=1, rope_parameters=YARN)),
+    "gemma2": dict(
+        seed=21, type="gemma2", style=4, dtype="bfloat16", tokenizer="spm", pad=0,
+        hp=dict(rank=2, alpha=4, iters=6),
+        config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=10,
+                    num_key_value_heads=2, num_hidden_layers=3, sliding_window=8,
+                    query_pre_attn_scalar=20, attn_logit_softcapping=3.0,
+                    final_logit_softcapping=6.0, tie_word_embeddings=True, rope_parameters=ROPE)),
+    "gemma3": dict(
+        seed=22, type="gemma3_text", style=5, dtype="float32", tokenizer="spm", pad=0,
+        hp=dict(rank=2, alpha=4, iters=6),
+        config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=10,
+                    num_key_value_heads=1, num_hidden_layers=7, sliding_window=8,
+                    query_pre_attn_scalar=20, tie_word_embeddings=True,
+                    rope_parameters={"full_attention": dict(ROPE, rope_type="linear", factor=8.0,
+                                                            rope_theta=1e6),
+                                     "sliding_attention": ROPE})),
+    "phi3": dict(
+        seed=23, type="phi3", style=4, dtype="bfloat16", tokenizer="spm", pad=0,
+        hp=dict(rank=3, alpha=5, iters=6),
+        config=dict(hidden_size=32, intermediate_size=37, num_attention_heads=4,
+                    num_key_value_heads=2, sliding_window=10, pad_token_id=0,
+                    original_max_position_embeddings=16, rope_parameters=LONGROPE)),
+    "smollm3": dict(
+        seed=24, type="smollm3", style=5, dtype="float32", tokenizer="llama3", pad=0,
+        hp=dict(rank=2, alpha=4, iters=6),
+        config=dict(hidden_size=24, intermediate_size=31, num_attention_heads=4, pad_token_id=0,
+                    num_key_value_heads=2, num_hidden_layers=3, no_rope_layer_interval=2,
+                    tie_word_embeddings=True, rope_parameters=dict(ROPE, rope_theta=5e6))),
+    "gpt2": dict(
+        seed=25, type="gpt2", style=5, dtype="float32", tokenizer="gpt2", pad=1,
+        hp=dict(rank=3, alpha=6, iters=6),
+        config=dict(hidden_size=28, num_attention_heads=4, n_inner=41, tie_word_embeddings=True)),
 }  # fmt: skip
 
 
@@ -184,16 +226,18 @@ def dump(value, folder, name, indent=2):
 
 def fill(model, gen):
     """Weights large enough that every one shows in the logits."""
+    kind = model.config.model_type
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=gen)
-        if "norm" in name:
-            p.data = 1 + 0.2 * noise
+        norm = "norm" in name or ".ln_" in name
+        if norm and name.endswith("weight"):
+            p.data = (0 if "gemma" in kind else 1) + 0.2 * noise
         elif name.endswith("bias"):
             p.data = 0.3 * noise
-        elif "embed" in name or "lm_head" in name:
-            p.data = 0.4 * noise
+        elif "embed" in name or "lm_head" in name or "wte" in name or "wpe" in name:
+            p.data = (0.1 if "gemma" in kind else 0.4) * noise
         else:
-            p.data = 1.3 * noise / p.shape[1] ** 0.5
+            p.data = 1.3 * noise / p.shape[0 if kind == "gpt2" else 1] ** 0.5
 
 
 def as_transformers4(config):

@@ -31,8 +31,11 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def load(folder, dtype=torch.float64):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
-    return model.eval()
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        capped = json.load(f)["model_type"] == "gemma2"  # soft-caps: the eager way alone
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, attn_implementation="eager" if capped else "sdpa"
+    ).eval()
 
 
 def adapt(model, adapter, trainable=True):

@@ -192,4 +192,36 @@ static inline const float *fixture_tensor(const struct fixture *x, const char *n
     return safetensors_data(x->ref, t);
 }
 
+/* ---- a committed fixture on the CPU ---------------------------------------------------------- */
+
+static inline void open_named(struct fixture *x, kern **k, const char *name)
+{
+    char dir[FIXTURE_PATH];
+    snprintf(dir, sizeof dir, "tests/fixtures/model/%s", name);
+    fixture_open(x, dir);
+    *k = check_open("cpu", 2);
+}
+
+static inline void close_named(struct fixture *x, kern **k)
+{
+    kern_close(k);
+    fixture_close(x);
+}
+
+static inline struct adapters *new_adapters(const struct fixture *x,
+                                            const struct adapter_spec *spec)
+{
+    struct adapters *a = NULL;
+    OK(adapters_new(&a, &x->c, spec, 7, &f));
+    return a;
+}
+
+/* Rows first, first + 1, … of ref.json in one batch. */
+static inline void rows_of(struct rows *r, const struct fixture *x, int first, int count)
+{
+    rows_clear(r);
+    for (int i = 0; i < count; i++)
+        rows_add_json(r, fixture_item(json_get(x->json, "rows"), first + i));
+}
+
 #endif

@@ -6,9 +6,12 @@
 
 /* Others may be named on the command line: test_fixtures FOLDER NAME ... */
 static const char *folder = "tests/fixtures/model";
-static const char *const committed[] = {"llama2",        "llama3",     "llama_linear",
-                                        "llama_linear4", "llama_bias", "mistral",
-                                        "qwen2",         "qwen3",      "qwen3_untied"};
+#ifndef FIXTURE_NAMES
+#define FIXTURE_NAMES                                                                      \
+    "llama2", "llama3", "llama_linear", "llama_linear4", "llama_bias", "mistral", "qwen2", \
+        "qwen3", "qwen3_untied", "qwen2_window", "gemma2", "gemma3", "phi3", "smollm3", "gpt2"
+#endif
+static const char *const committed[] = {FIXTURE_NAMES};
 #ifndef FIXTURE_DEVICES /* test_fixtures_ocl.c has its own */
 #define FIXTURE_DEVICES "cpu:ref", "cpu"
 #endif

@@ -77,8 +77,9 @@ static double against(struct fixture *x, const struct safetensors *st, const cha
 static void against_peft(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama2", "llama_linear", "llama_bias", "qwen3"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"llama2", "llama_linear", "llama_bias", "qwen3",
+                                        "gpt2",   "gemma2",       "phi3"};
+    for (int i = 0; i < 7; i++) {
         struct fixture x;
         struct merge_stats stats;
         char dir[FIXTURE_PATH];
