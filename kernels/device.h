@@ -77,6 +77,7 @@ enum status cpu_open(kern *k, const char *which, const struct kern_options *o, s
 enum status cpu_list(struct kern_info *out, struct fault *f);
 enum status ocl_open(kern *k, int index, const struct kern_options *o, struct fault *f);
 enum status ocl_list(struct kern_info **out, size_t *count, struct fault *f);
+struct kern_cache ocl_cache_state(const char *dir);
 
 /* A block's scratch matrix of `cols` columns; sticks ST_RANGE (and gives KREF_NONE) where
  * kern_prepare has not made that much. */

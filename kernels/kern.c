@@ -103,6 +103,11 @@ enum status kern_list(struct kern_info **out, size_t *count, struct fault *f)
     return ST_OK;
 }
 
+struct kern_cache kern_cache_state(const char *dir)
+{
+    return ocl_cache_state(dir);
+}
+
 /* ---- failures and accounts ----------------------------------------------------------------------
  */
 

@@ -92,7 +92,9 @@ struct kern_info {
     char backend[16];  /* "cpu", "opencl" */
     char version[128]; /* library or driver version */
     char tier[64];     /* "avx512 + OpenBLAS SkylakeX"; "portable" */
-    char note[240];    /* why "auto" did not take a better device; else empty */
+    char
+        limits[160]; /* of an OpenCL device: largest buffer, local memory, work-group; else empty */
+    char note[240];  /* why "auto" did not take a better device; else empty */
     uint64_t memory_bytes;
     int threads;
     enum kern_precision precision; /* F32 or BF16 */
@@ -102,6 +104,13 @@ const struct kern_info *kern_info(const kern *k);
 
 /* All devices that kern_open can name, CPU first; *out is the caller's to free(). */
 enum status kern_list(struct kern_info **out, size_t *count, struct fault *f);
+
+/* What a folder of compiled device programs (kern_options.cache_dir) holds; zeros where there is none. */
+struct kern_cache {
+    int programs;
+    uint64_t bytes;
+};
+struct kern_cache kern_cache_state(const char *dir);
 
 /* Bytes of device memory held now and at most since open: buffers, weights, scratch. */
 struct kern_memory {

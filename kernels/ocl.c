@@ -34,6 +34,10 @@ static void fill_info(struct kern_info *info, const struct ocl_device *d, int in
     snprintf(info->backend, sizeof info->backend, "opencl");
     snprintf(info->version, sizeof info->version, "%.60s, %.60s", d->version, d->driver);
     snprintf(info->tier, sizeof info->tier, "%s", d->usable ? "portable" : "not usable");
+    snprintf(info->limits, sizeof info->limits,
+             "buffers of %llu MiB, local memory of %llu KiB, work-groups of %zu, %d compute units",
+             (unsigned long long)(d->buffer_max >> 20), (unsigned long long)(d->local_size >> 10),
+             d->group_max, d->units);
     info->memory_bytes = d->memory;
     info->threads = d->units;
     info->precision = KERN_F32;

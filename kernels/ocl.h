@@ -127,6 +127,8 @@ void ocl_run(kern *k, const char *kernel, struct ocl_range range, const struct o
 
 /* Records a failed CL call with the error in words; err is CL_SUCCESS: nothing. */
 void ocl_stick(kern *k, const char *op, cl_int err);
+/* The same for a failure that shows only when waiting: commands were accepted, and one died. */
+void ocl_stick_lost(kern *k, cl_int err);
 const char *ocl_error(cl_int err); /* "CL_OUT_OF_RESOURCES (…)" */
 enum status ocl_fault(struct fault *f, const char *what, cl_int err);
 

@@ -1,6 +1,7 @@
 /* Compiled programs on disk. A file is: magic, key, payload's SHA-256, payload's size, payload. */
 #include "kernels/ocl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -143,4 +144,23 @@ void ocl_cache_put(const char *dir, const unsigned char key[OCL_KEY], const stru
     bool good = write_whole(fd, &head, sizeof head) && write_whole(fd, blob->bytes, blob->size);
     if (close(fd) != 0 || !good || rename(temporary, path) != 0)
         unlink(temporary);
+}
+
+struct kern_cache ocl_cache_state(const char *dir)
+{
+    static const char ending[] = ".clbin";
+    struct kern_cache c = {0};
+    DIR *d = dir ? opendir(dir) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        struct stat st;
+        if (n < sizeof ending || strcmp(e->d_name + n + 1 - sizeof ending, ending) != 0 ||
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        c.programs++;
+        c.bytes += (uint64_t)st.st_size;
+    }
+    if (d)
+        closedir(d);
+    return c;
 }

@@ -65,3 +65,14 @@ void ocl_stick(kern *k, const char *op, cl_int err)
     if (err != CL_SUCCESS)
         kern_stick(k, status_of(err), op, "OpenCL error %d, %s", (int)err, ocl_error(err));
 }
+
+void ocl_stick_lost(kern *k, cl_int err)
+{
+    if (err == CL_SUCCESS || !kern_ok(k))
+        return;
+    kern_stick(k, ST_DEVICE, "the queue",
+               "the device failed or was lost while computing (OpenCL error %d, %s)", (int)err,
+               ocl_error(err));
+    fault_remedy(&k->state->fault,
+                 "what was saved stands: resume from it, here or with --device cpu");
+}

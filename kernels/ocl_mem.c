@@ -94,23 +94,11 @@ void ocl_mem_read(kern *k, void *dst, struct kref src, size_t count)
 
 /* ---- marks and waits ----------------------------------------------------------------------------- */
 
-/* A failure that shows only when waiting: the commands before it have been accepted, and one died. */
-static void stick_lost(kern *k, cl_int err)
-{
-    if (err == CL_SUCCESS || !kern_ok(k))
-        return;
-    kern_stick(k, ST_DEVICE, "the queue",
-               "the device failed or was lost while computing (OpenCL error %d, %s)", (int)err,
-               ocl_error(err));
-    fault_remedy(&k->state->fault,
-                 "what was saved stands: resume from it, here or with --device cpu");
-}
-
 void ocl_mem_finish(kern *k)
 {
     struct ocl *o = ocl_own(k);
     o->counts.waits++;
-    stick_lost(k, clFinish(o->queue));
+    ocl_stick_lost(k, clFinish(o->queue));
     ocl_stage_deliver(k, UINT64_MAX);
 }
 
@@ -139,6 +127,6 @@ void ocl_mem_wait(kern *k, uint64_t mark)
     if (!e)
         return;
     o->counts.waits++;
-    stick_lost(k, clWaitForEvents(1, &e));
+    ocl_stick_lost(k, clWaitForEvents(1, &e));
     ocl_stage_deliver(k, mark);
 }
