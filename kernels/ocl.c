@@ -6,13 +6,37 @@
 
 /* ---- the op table ------------------------------------------------------------------------------- */
 
-/* The portable tier fills every row. */
+/* OpenCL 1.2 C for every row. */
 static const struct kern_ops ops_portable = {
 #define OP(name)    .name = name##_ocl,
 #define BLOCK(name) .name = name##_default,
 #include "kernels/ops.def"
 #undef OP
 };
+
+/* Tiers, each over the ones before it. A tier that uses more than OpenCL 1.2 C (a vendor's matrix units)
+ * is a sparse table, and a probe that builds and runs a small kernel of it: no device is told by its
+ * name. */
+static const struct tier {
+    const char *name;
+    const struct kern_ops *rows;
+    bool (*probe)(kern *k); /* NULL: always there */
+} tiers[] = {{"portable", &ops_portable, NULL}};
+
+static void take_tiers(kern *k)
+{
+    for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
+        const struct tier *t = &tiers[i];
+        if (t->probe && !t->probe(k))
+            continue;
+        snprintf(k->state->info.tier, sizeof k->state->info.tier, "%s", t->name);
+#define OP(op)        \
+    if (t->rows->row) \
+        k->op.row = t->rows->row;
+#include "kernels/ops.def"
+#undef OP
+    }
+}
 
 /* ---- what this device is ------------------------------------------------------------------------ */
 
@@ -191,7 +215,7 @@ static enum status start(kern *k, int index, const struct kern_options *opt, str
         o->queue = clCreateCommandQueue(o->context, o->dev.id, 0, &err);
     if (err != CL_SUCCESS)
         return ocl_fault(f, k->state->info.id, err);
-    k->op = ops_portable;
+    take_tiers(k);
     return index == OCL_GPU ? self_check(k, f) : ST_OK;
 }
 
