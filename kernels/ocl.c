@@ -30,7 +30,7 @@ static void take_tiers(kern *k)
         if (t->probe && !t->probe(k))
             continue;
         snprintf(k->state->info.tier, sizeof k->state->info.tier, "%s", t->name);
-#define OP(op)        \
+#define OP(row)       \
     if (t->rows->row) \
         k->op.row = t->rows->row;
 #include "kernels/ops.def"
