@@ -3,7 +3,7 @@
  *
  *     static void test_x(void **state)
  *     {
- *         WICK("import", program_model(), "-o", scratch_path("b.h5"));      // how it goes by default
+ *         WICK("import", program_model(), "-o", program_file("b.h5"));      // how it goes by default
  *         program_done();                                                  // exit 0
  *         program_next.file_limit = 1 << 20;                               // a limit, for the next run
  *         WICK("merge", …);

@@ -14,6 +14,25 @@
 #include "data/text.h"
 #include "tests/data/scratch.h"
 
+/* A path in the scratch folder, as scratch_path, but it stays: equal names give the same pointer. */
+static inline const char *program_file(const char *name)
+{
+    enum { NAMES = 128 };
+    static struct {
+        char name[64], path[160];
+    } known[NAMES];
+    int i = 0;
+    assert_true(strlen(name) < sizeof known[0].name);
+    while (i < NAMES && known[i].name[0] && strcmp(known[i].name, name) != 0)
+        i++;
+    assert_true(i < NAMES);
+    if (!known[i].name[0]) {
+        snprintf(known[i].name, sizeof known[i].name, "%s", name);
+        snprintf(known[i].path, sizeof known[i].path, "%s/%s", scratch_folder, name);
+    }
+    return known[i].path;
+}
+
 static inline bool program_there(const char *path)
 {
     return access(path, F_OK) == 0;
@@ -62,11 +81,11 @@ static inline void program_text(const char *path, const char *text)
 /* The repository's folder: tests run from there. */
 static inline const char *program_repository(const char *name)
 {
-    static char paths[4][PATH_MAX];
+    static char paths[4][2 * PATH_MAX];
     static int turn;
-    char *p = paths[turn++ % 4], here[PATH_MAX / 2];
+    char *p = paths[turn++ % 4], here[PATH_MAX];
     assert_non_null(getcwd(here, sizeof here));
-    snprintf(p, PATH_MAX, "%s/%s", here, name);
+    snprintf(p, sizeof paths[0], "%s/%s", here, name);
     return p;
 }
 
@@ -84,7 +103,7 @@ static inline const char *program_checkpoint(const char *name)
                                         "model.safetensors", "tokenizer.json",
                                         "tokenizer_config.json"};
     static char folder[256];
-    char from[PATH_MAX], to[512];
+    char from[128], to[512];
     snprintf(folder, sizeof folder, "%s/%s", scratch_folder, name);
     program_remove(folder);
     assert_int_equal(mkdir(folder, 0777), 0);

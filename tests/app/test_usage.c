@@ -164,12 +164,12 @@ static void test_wrong_words(void **state)
 
 static void config(const char *text, int code, const char *sentence, const char *remedy)
 {
-    const char *path = scratch_path("train.json");
+    const char *path = program_file("train.json");
     program_text(path, text);
     WICK("train", path, "--model", BASE, "--data", "configs/wickling-task", "--output",
-         scratch_path("none"));
+         program_file("none"));
     program_refused(code, sentence, remedy);
-    assert_false(program_there(scratch_path("none")));
+    assert_false(program_there(program_file("none")));
 }
 
 static void test_config_file(void **state)
@@ -191,15 +191,15 @@ static void test_config_file(void **state)
 /* A flag wins over the file, the file over the default. */
 static void test_precedence(void **state)
 {
-    const char *path = scratch_path("c.json");
+    const char *path = program_file("c.json");
     (void)state;
     program_text(path, "{\"rank\": 3, \"alpha\": 5, \"iters\": 1, \"batch_size\": 1, "
                        "\"max_seq_length\": 16, \"seed\": null}");
     WICK("train", path, "--model", BASE, "--data", "configs/wickling-task/train.jsonl", "--rank",
-         "2", "--output", scratch_path("p"), "--json");
+         "2", "--output", program_file("p"), "--json");
     json_close(&(struct json_doc *){program_json()});
     size_t n;
-    char *settings = (char *)scratch_read(scratch_path("p/train.json"), &n);
+    char *settings = (char *)scratch_read(program_file("p/train.json"), &n);
     settings[n] = '\0';
     assert_non_null(strstr(settings, "\"rank\": 2"));
     assert_non_null(strstr(settings, "\"alpha\": 5"));
@@ -223,7 +223,7 @@ static void test_streams(void **state)
     assert_true(program_said.out.n > 1);
     WICK("train", "--model", BASE, "--data", "configs/wickling-task", "--iters", "2",
          "--batch-size", "1", "--max-seq-length", "32", "--val-batches", "1", "--output",
-         scratch_path("q"), "--quiet");
+         program_file("q"), "--quiet");
     program_done();
     program_silent();
     assert_int_equal(program_said.out.n, 0);
