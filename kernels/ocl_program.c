@@ -44,20 +44,37 @@ static void key_of(unsigned char key[OCL_KEY], const struct ocl_device *d,
     sha256_end(&h, key);
 }
 
-/* The log's first line with "error" in it, else its first line, to out. */
-static void first_error(char *out, size_t size, const char *log)
+/* The log's first line with "error" in it, else its first line. */
+static const char *first_error(const char *log)
 {
-    const char *line = log, *pick = NULL;
-    while (*line && !pick) {
+    for (const char *line = log; *line;) {
         size_t n = strcspn(line, "\n");
         const char *hit = strstr(line, "error");
         if (hit && hit < line + n)
-            pick = line;
+            return line;
         line += n + (line[n] == '\n');
     }
-    if (!pick)
-        pick = log + strspn(log, " \r\n\t");
-    snprintf(out, size, "%.*s", (int)strcspn(pick, "\n"), pick);
+    return log + strspn(log, " \r\n\t");
+}
+
+/* That line to out. Some drivers heed no #line and count through all of the text (from_source):
+ * "<kernel>:176:12: …" becomes the file's name and its own line. */
+static void tell_error(char *out, size_t size, const char *log, const struct ocl_source *src)
+{
+    const char *line = first_error(log), *path = src->path;
+    int at = 0, digits = 0, before = 2;
+    for (const char *c = prelude; *c; c++)
+        before += *c == '\n';
+    if (sscanf(line, "<kernel>:%9d%n", &at, &digits) == 1) {
+        line += digits;
+        if (at <= before) {
+            path = "kernels/prelude.cl";
+            before = 1;
+        }
+        snprintf(out, size, "%s:%d%.*s", path, at - before, (int)strcspn(line, "\n"), line);
+        return;
+    }
+    snprintf(out, size, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
 static enum status build_failed(kern *k, cl_program program, const struct ocl_source *src,
@@ -67,7 +84,7 @@ static enum status build_failed(kern *k, cl_program program, const struct ocl_so
     if (log) {
         clGetProgramBuildInfo(program, ocl_own(k)->dev.id, CL_PROGRAM_BUILD_LOG, LOG_MAX - 1, log,
                               NULL);
-        first_error(line, sizeof line, log);
+        tell_error(line, sizeof line, log, src);
         free(log);
     }
     fault_set(f, ST_DEVICE, "%s does not compile on %s: %s", src->path, k->state->info.id,
@@ -76,14 +93,14 @@ static enum status build_failed(kern *k, cl_program program, const struct ocl_so
                         ocl_own(k)->dev.driver);
 }
 
-/* Line numbers in errors are those of the files. */
+/* Line numbers in errors are those of the files; the prelude ends with a newline. */
 static enum status from_source(cl_program *out, kern *k, const struct ocl_source *src,
                                const char *options, struct fault *f)
 {
     struct ocl *o = ocl_own(k);
     char line[160];
     cl_int err;
-    snprintf(line, sizeof line, "\n#line 1 \"%s\"\n", src->path);
+    snprintf(line, sizeof line, "#line 1 \"%s\"\n", src->path);
     const char *text[] = {"#line 1 \"kernels/prelude.cl\"\n", prelude, line, src->text};
     cl_program p = clCreateProgramWithSource(o->context, 4, text, NULL, &err);
     if (err != CL_SUCCESS)
