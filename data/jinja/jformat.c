@@ -162,7 +162,7 @@ void jformat_add(struct jrun *r, struct jbuf *b, const struct jformat *x, struct
         jrun_fail(r, ST_FORMAT, "the format does not fit %s object", jv_type(v));
 }
 
-/* ---- "%…" % args ---------------------------------------------------------------------------- */
+/* ---- "%…" % args -------------------------------------------------------------------------- */
 
 struct percent {
     struct jrun *r;

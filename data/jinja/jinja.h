@@ -10,13 +10,13 @@
  * A parsed template is immutable: any number of renderings may use it, also at the same time.
  * setup is called at the start of each rendering and adds the variables with jrun_set (jrun.h).
  *
- * A template is foreign code, so everything it can use up is bounded: nesting (JINJA_DEPTH_MAX,
- * of the source and of evaluation), work (JINJA_STEPS_MAX), values (JINJA_BYTES_MAX, all of them
- * in one arena that ends with the rendering), output (JINJA_OUTPUT_MAX), the length of a range
- * (JINJA_RANGE_MAX, as in jinja2). Past a bound, rendering fails with ST_RANGE; a template that jinja2 refuses, or that
- * calls raise_exception, fails with ST_FORMAT; what jinja2 has and this engine has not (blocks and
- * includes, integers of more than 64 bits, …) fails with ST_UNSUPPORTED. The message names `where`
- * and the line.
+ * A template is foreign code, so everything it can use up is bounded: nesting (JINJA_DEPTH_MAX, of
+ * the source and of evaluation), work (JINJA_STEPS_MAX), values (JINJA_BYTES_MAX, all of them in one
+ * arena that ends with the rendering), output (JINJA_OUTPUT_MAX), the length of a range
+ * (JINJA_RANGE_MAX, as in jinja2). Past a bound, rendering fails with ST_RANGE; a template that
+ * jinja2 refuses, or that calls raise_exception, fails with ST_FORMAT; what jinja2 has and this
+ * engine has not (blocks and includes, recursive loops, integers of more than 64 bits, a few
+ * filters) fails with ST_UNSUPPORTED. The message names `where` and the line.
  *
  * Inside data/jinja/ a failure leaves by longjmp to jinja_parse or jinja_render: an expression
  * evaluator that could fail in every operand would otherwise be mostly error paths, and nothing

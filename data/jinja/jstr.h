@@ -25,7 +25,7 @@ bool jstr_is_name_start(uint32_t c);
 bool jstr_is_name_part(uint32_t c);
 
 enum jstr_case { JSTR_UPPER, JSTR_LOWER, JSTR_TITLE };
-/* Appends the full mapping of c; for JSTR_LOWER s and at (the byte after c) decide a final sigma. */
+/* Appends the full mapping of c; s and at (the byte after c) decide about a final sigma. */
 void jstr_add_case(struct jrun *r, struct jbuf *b, enum jstr_case how, uint32_t c,
                    const struct jstr *s, size_t at);
 void jstr_add_cased(struct jrun *r, struct jbuf *b, enum jstr_case how, const struct jstr *s,
