@@ -48,20 +48,28 @@ static struct jv filter_trim(struct jrun *r, struct jv v, struct jargs *a)
     return method(r, "strip", v, &one);
 }
 
-/* A word begins after any of -, white space, (, {, [, <. */
+static bool between_words(uint32_t c)
+{
+    return jstr_is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+}
+
+/* Each word, and each run of what stands between words, is cased as a string of its own. */
 static struct jv filter_title(struct jrun *r, struct jv v, struct jargs *a)
 {
     struct jstr *s = jrepr_soft(r, v).u.s;
     struct jbuf b = {0};
     jcall_bind(r, a, "", 0, NULL);
-    bool start = true;
+    jrun_spend_bytes(r, s->n);
     for (size_t i = 0; i < s->n;) {
+        size_t from = i;
         uint32_t c = jstr_next(s, &i);
-        bool between = jstr_is_space(c) || (c < 0x80 && strchr("-({[<", (int)c) && c);
-        /* a run of separators is an item of its own and begins with an upper case nothing */
-        jrun_spend(r, 1);
-        jstr_add_case(r, &b, start ? JSTR_UPPER : JSTR_LOWER, c, s, i);
-        start = between;
+        bool between = between_words(c);
+        size_t second = i;
+        for (size_t k = i; i < s->n && between_words(jstr_next(s, &k)) == between;)
+            i = k;
+        jstr_add_cased(r, &b, JSTR_UPPER, s, from, second);
+        struct jstr rest = {s->p + second, i - second, SIZE_MAX, false};
+        jstr_add_cased(r, &b, JSTR_LOWER, &rest, 0, rest.n);
     }
     return jbuf_str(r, &b);
 }
