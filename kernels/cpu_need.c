@@ -9,7 +9,7 @@ static size_t least(size_t a, size_t b)
 }
 
 /* f32 values of the fused cross-entropy: 576 rows of X packed, and for up to 16 splits of the
- * vocabulary (fewer where they would hold more than 8 M values) their gradients, maxima and sums. */
+ * vocabulary (fewer where they would hold over 8 M values) their gradients, maxima and sums. */
 static size_t cross_entropy_values(const struct kern_specs *s)
 {
     size_t chunk = 576, hidden = (size_t)s->hidden, most = 1;
@@ -20,7 +20,8 @@ static size_t cross_entropy_values(const struct kern_specs *s)
     return chunk * hidden + most * chunk * (hidden + 2) + chunk;
 }
 
-/* Adapted linears: A transposed in the forward pass, G in the backward one (double in the reference). */
+/* Adapted linears: A transposed in the forward pass, G in the backward one (double in the
+ * reference). */
 static size_t lora_linear_values(const struct kern_specs *s)
 {
     return (size_t)s->rank * (2 * (size_t)s->rows + (size_t)s->width);
@@ -36,8 +37,8 @@ static size_t attention_values(const struct kern_specs *s)
     return (tiles + kv_heads - 1) / kv_heads * kv_heads * 2 * (size_t)s->keys * (size_t)s->head_dim;
 }
 
-/* No op calls another while it holds scratch, so the sum is more than enough. Pages that no op touches
- * are never taken from the system. */
+/* No op calls another while it holds scratch, so the sum is more than enough. Pages that no op
+ * touches are never taken from the system. */
 size_t cpu_scratch_need(const struct kern_specs *s)
 {
     size_t n = 2 * (size_t)s->rows; /* losses, in double */

@@ -1,9 +1,11 @@
-/* Inside the two attention_*simd.c files: a block of queries, and its scores with a block of keys.
+/* Inside the two attention_*simd.c files: a block of queries, and its scores with a block of
+ * keys.
  *
- * The query heads that share a key head are stacked: one column of a score matrix is one query row of
- * one head (column = head * block rows + row), one row is a key. So maxima, sums and gradients of the
- * softmax run over lanes without crossing them, keys and values are used as they lie, and few rows
- * of queries already fill a matrix product; few rows, in turn, waste little above the diagonal. */
+ * The query heads that share a key head are stacked: one column of a score matrix is one query
+ * row of one head (column = head * block rows + row), one row is a key. So maxima, sums and
+ * gradients of the softmax run over lanes without crossing them, keys and values are used as they
+ * lie, and few rows of queries already fill a matrix product; few rows, in turn, waste little
+ * above the diagonal. */
 #ifndef KERNELS_ATTENTION_TILES_H
 #define KERNELS_ATTENTION_TILES_H
 
@@ -72,7 +74,7 @@ static inline struct att_block att_block(const struct attention_dims *d, const i
     return b;
 }
 
-/* dst [head_dim, lanes] = by * the block's rows of m, transposed; columns without a row become 0. */
+/* dst [head_dim, lanes] = by * the block's rows of m, transposed; columns without a row are 0. */
 static inline void att_lay(const struct att_block *b, float *dst, const float *m, size_t ld,
                            float by)
 {
@@ -80,8 +82,8 @@ static inline void att_lay(const struct att_block *b, float *dst, const float *m
     memset(dst, 0, (size_t)n * sizeof *dst);
     for (int h = 0; h < b->group; h++)
         V(gemm_lay_t)
-        (dst + h * b->width, (size_t)b->lanes, m + (size_t)b->row * ld + (b->head + h) * head_dim,
-         DT_F32, ld, b->rows, head_dim);
+    (dst + h * b->width, (size_t)b->lanes, m + (size_t)b->row * ld + (b->head + h) * head_dim,
+     DT_F32, ld, b->rows, head_dim);
     for (int i = 0; i < n && by != 1.0f; i += VF_LANES)
         vf_store(dst + i, vf_mul(vf_load(dst + i), vf_set1(by)));
 }
@@ -92,8 +94,8 @@ static inline void att_unlay(const struct att_block *b, float *m, size_t ld, con
     int head_dim = b->d->head_dim;
     for (int h = 0; h < b->group; h++)
         V(gemm_lay_t)
-        (m + (size_t)b->row * ld + (b->head + h) * head_dim, ld, src + h * b->width, DT_F32,
-         (size_t)b->lanes, head_dim, b->rows);
+    (m + (size_t)b->row * ld + (b->head + h) * head_dim, ld, src + h * b->width, DT_F32,
+     (size_t)b->lanes, head_dim, b->rows);
 }
 
 /* Keys that a column does not see get -inf. */

@@ -37,7 +37,7 @@ struct args {
     double *nll;                   /* [n] */
 };
 
-/* ---- the cut ------------------------------------------------------------------------------------ */
+/* ---- the cut ------------------------------------------------------------------------------- */
 
 static int block_rows(int cols)
 {
@@ -58,7 +58,7 @@ static void cut(struct args *a, int cols, int vocab)
     a->splits = (vocab + a->split - 1) / a->split;
 }
 
-/* ---- one block of words for GEMM_COLS rows ------------------------------------------------------ */
+/* ---- one block of words for GEMM_COLS rows ------------------------------------------------- */
 
 static void logits(const struct args *a, float *z, const float *w, int words, const float *xt,
                    int lanes)
@@ -87,8 +87,8 @@ static void take_labels(const struct args *a, const float *z, int word, int word
     }
 }
 
-/* z becomes exp(z - max) [* (1 - (z / softcap)^2)] under the raised maximum; correct[i] is what sums
- * under the old one must be multiplied by. */
+/* z becomes exp(z - max) [* (1 - (z / softcap)^2)] under the raised maximum; correct[i] is what
+ * sums under the old one must be multiplied by. */
 static void exponentials(const struct args *a, float *z, int words, int lanes, float *max,
                          float *sum, float *correct)
 {
@@ -157,7 +157,7 @@ static void tile(kern *k, void *args, int tile, int worker)
     }
 }
 
-/* ---- before and after --------------------------------------------------------------------------- */
+/* ---- before and after ---------------------------------------------------------------------- */
 
 /* GEMM_COLS rows of X, transposed; rows that are not there are zero. */
 static void lay_x(kern *k, void *args, int tile, int worker)

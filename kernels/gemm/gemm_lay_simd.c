@@ -18,7 +18,7 @@ static inline vf lanes(const void *w, enum dtype dtype, size_t i)
     }
 }
 
-/* ---- as it lies -------------------------------------------------------------------------------- */
+/* ---- as it lies ---------------------------------------------------------------------------- */
 
 static inline void lay(float *dst, size_t ld_dst, const void *w, const enum dtype dtype, size_t ldw,
                        int rows, int cols)
@@ -45,7 +45,7 @@ void V(gemm_lay)(float *dst, size_t ld_dst, const void *w, enum dtype dtype, siz
     }
 }
 
-/* ---- transposed -------------------------------------------------------------------------------- */
+/* ---- transposed ---------------------------------------------------------------------------- */
 
 /* Group g of four lanes to dst + g * stride. */
 static inline void store_fours(float *dst, size_t stride, vf v)

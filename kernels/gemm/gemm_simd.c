@@ -1,7 +1,7 @@
 #include "kernels/gemm/gemm.h"
 
-/* Rows and vectors of columns that the sums of one kernel take: with the vectors of B and one element
- * of A they must fit the registers (32 with AVX-512 and on arm64, 16 with AVX2 and SSE2). */
+/* Rows and vectors of columns that the sums of one kernel take: with the vectors of B and one
+ * element of A they must fit the registers (32 with AVX-512 and on arm64, else 16). */
 #if defined(__AVX512F__) || defined(__aarch64__)
 enum { ROWS = 8, VECTORS = 3 };
 #elif defined(__AVX2__)
@@ -28,8 +28,8 @@ struct piece {
     int left;     /* columns, where less than one vector */
 };
 
-/* One kernel: `rows` x `vectors` sums. Both are constants where it is called, so every loop over them
- * unrolls and the sums live in registers. tail: one vector, of p->left columns only. */
+/* One kernel: `rows` x `vectors` sums. Both are constants where it is called, so every loop over
+ * them unrolls and the sums live in registers. tail: one vector, of p->left columns only. */
 static inline __attribute__((always_inline)) void sums(const struct piece *p, const int rows,
                                                        const int vectors, const bool tail)
 {

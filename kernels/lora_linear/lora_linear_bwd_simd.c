@@ -16,7 +16,7 @@ struct args {
     int dx_tiles, da_tiles, db_tiles; /* db_tiles: of one adapter at most */
 };
 
-/* ---- G = s dY B -------------------------------------------------------------------------------- */
+/* ---- G = s dY B ---------------------------------------------------------------------------- */
 
 static void g_tile(kern *k, void *args, int tile, int worker)
 {
@@ -46,7 +46,7 @@ static void g_tile(kern *k, void *args, int tile, int worker)
     }
 }
 
-/* ---- dX = dY W + G A --------------------------------------------------------------------------- */
+/* ---- dX = dY W + G A ----------------------------------------------------------------------- */
 
 static int low_rank_terms(const struct args *a, struct gemm_term *term, int row, int col)
 {
@@ -126,7 +126,7 @@ static void dx_tile(const struct args *a, int tile, int workers, float *wt)
         add_dropped(a, dx, wt, row, col, rows, cols);
 }
 
-/* ---- dA += G^T X, dB += s dY^T H --------------------------------------------------------------- */
+/* ---- dA += G^T X, dB += s dY^T H ----------------------------------------------------------- */
 
 static void da_tile(const struct args *a, int tile, float *dropped)
 {

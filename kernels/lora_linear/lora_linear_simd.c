@@ -10,13 +10,19 @@ struct args {
     const struct klinear *lin;
     const struct kdropout *drop;
     int rows, rank;
+    bool few; /* rows, as in generation: nothing is laid down */
     /* Columns are cut where an adapter begins or ends, so that a tile has the same ones everywhere:
      * stretch i is [edge[i], edge[i + 1]), its tiles are counted from first[i]. */
     int stretches, edge[EDGES], first[EDGES];
     int chunks, tiles; /* chunks of rows; tiles of columns */
 };
 
-/* ---- the cut ----------------------------------------------------------------------------------- */
+/* A tile: y's rows [row, row + rows), columns [col, col + cols). */
+struct y_place {
+    int tile, row, rows, col, cols;
+};
+
+/* ---- the cut ------------------------------------------------------------------------------- */
 
 static void add_edge(struct args *a, int *edges, int col)
 {
@@ -57,7 +63,7 @@ static void columns(const struct args *a, int tile, int *col, int *cols)
     *cols = gemm_min(a->edge[i + 1] - *col, GEMM_COLS);
 }
 
-/* ---- H = X A^T --------------------------------------------------------------------------------- */
+/* ---- H = X A^T ----------------------------------------------------------------------------- */
 
 static void lay_a(const struct args *a)
 {
@@ -102,17 +108,39 @@ static void h_dropped(const struct args *a, int row, int rows, float *x)
     }
 }
 
+static void h_few(const struct args *a, float *x)
+{
+    int in = a->lin->in, at = 0;
+    for (int j = 0; j < a->lin->nlora; j++) {
+        const struct klora *lora = &a->lin->lora[j];
+        const float *from = a->x, *rows = a->params + lora->a;
+        size_t ld = a->ldx;
+        for (int p = 0; p < in && kdropout_on(a->drop); p += GEMM_DEEP) {
+            lora_drop(x + p, (size_t)in, a->x + p, a->ldx, a->drop, lora->id, in, 0, p, a->rows,
+                      gemm_min(GEMM_DEEP, in - p));
+            from = x;
+            ld = (size_t)in;
+        }
+        V(gemm_few)
+        (a->h + at, a->ldh, NULL, 0, from, ld, rows, DT_F32, (size_t)in, 1.0f, a->rows, lora->rank,
+         in);
+        at += lora->rank;
+    }
+}
+
 static void h_tile(kern *k, void *args, int tile, int worker)
 {
     const struct args *a = args;
     int row = tile * LORA_ROWS, rows = gemm_min(a->rows - row, LORA_ROWS);
-    if (kdropout_on(a->drop))
+    if (a->few)
+        h_few(a, cpu_worker_scratch(k, worker));
+    else if (kdropout_on(a->drop))
         h_dropped(a, row, rows, cpu_worker_scratch(k, worker));
     else
         h_plain(a, row, rows);
 }
 
-/* ---- Y = X W^T + s H B^T + bias + res ---------------------------------------------------------- */
+/* ---- Y = X W^T + s H B^T + bias + res ------------------------------------------------------ */
 
 /* One term for each adapter that has these columns; s B^T is laid down in bt. */
 static int low_rank_terms(const struct args *a, struct gemm_term *term, float *bt, int row, int col,
@@ -148,8 +176,8 @@ static void begin_with_both(const struct args *a, float *y, int row, int col, in
     }
 }
 
-/* The block of W that this worker lays down next: the next piece of these columns, or else the first
- * one of the tile that it is likely to take. */
+/* The block of W that this worker lays down next: the next piece of these columns, or else the
+ * first one of the tile that it is likely to take. */
 static struct gemm_ahead ahead(const struct args *a, int tile, int workers, int col, int cols,
                                int p)
 {
@@ -168,41 +196,73 @@ static struct gemm_ahead ahead(const struct args *a, int tile, int workers, int 
                                (size_t)in * size, (size_t)gemm_min(piece, in - p) * size, cols};
 }
 
+/* y is still [rows, cols] at (0, col); what it begins with is added to all products. */
+static void y_few(const struct args *a, float *y, const float *from, size_t ld_from, int col,
+                  int cols)
+{
+    const struct kweight *w = a->lin->w;
+    size_t in = (size_t)a->lin->in;
+    int at = 0;
+    V(gemm_few)
+    (y, a->ldy, from, ld_from, a->x, a->ldx,
+     (const unsigned char *)w->p + (size_t)col * in * dtype_size(w->dtype), w->dtype, in, 1.0f,
+     a->rows, cols, a->lin->in);
+    for (int j = 0; j < a->lin->nlora; j++) {
+        const struct klora *lora = &a->lin->lora[j];
+        size_t rank = (size_t)lora->rank;
+        if (col >= lora->col && col < lora->col + lora->cols)
+            V(gemm_few)
+        (y, a->ldy, y, a->ldy, a->h + at, a->ldh,
+         a->params + lora->b + (size_t)(col - lora->col) * rank, DT_F32, rank, lora->scale, a->rows,
+         cols, lora->rank);
+        at += lora->rank;
+    }
+}
+
+static void y_many(const struct args *a, float *y, const float *from, size_t ld_from,
+                   const struct y_place *at, int workers, float *wt)
+{
+    const struct kweight *w = a->lin->w;
+    int in = a->lin->in, piece = gemm_piece(in);
+    float *bt = wt + GEMM_DEEP * GEMM_COLS;
+    for (int p = 0; p < in; p += piece) {
+        struct gemm_term t[1 + KLORA_MAX] = {{a->x + (size_t)at->row * a->ldx + p, a->ldx, 1, wt,
+                                              GEMM_COLS, gemm_min(piece, in - p)}};
+        size_t element = (size_t)at->col * (size_t)in + (size_t)p;
+        const unsigned char *rows = (const unsigned char *)w->p + element * dtype_size(w->dtype);
+        int terms = 1;
+        V(gemm_lay_t)(wt, GEMM_COLS, rows, w->dtype, (size_t)in, at->cols, t[0].depth);
+        if (p + piece >= in)
+            terms += low_rank_terms(a, t + 1, bt, at->row, at->col, at->cols);
+        struct gemm_ahead next = ahead(a, at->tile, workers, at->col, at->cols, p);
+        V(gemm_ahead)(y, a->ldy, from, ld_from, t, terms, at->rows, at->cols, &next);
+        from = y;
+        ld_from = a->ldy;
+    }
+}
+
 static void y_tile(kern *k, void *args, int tile, int worker)
 {
     const struct args *a = args;
-    const struct kweight *w = a->lin->w;
-    int in = a->lin->in, piece = gemm_piece(in), row = tile % a->chunks * LORA_CHUNK, col, cols;
-    int rows = gemm_min(a->rows - row, LORA_CHUNK);
-    float *wt = cpu_worker_scratch(k, worker), *bt = wt + GEMM_DEEP * GEMM_COLS;
-    columns(a, tile / a->chunks, &col, &cols);
-    float *y = a->y + (size_t)row * a->ldy + col;
-    const float *from = a->bias ? a->bias + col : NULL;
+    struct y_place at = {.tile = tile, .row = tile % a->chunks * LORA_CHUNK};
+    at.rows = gemm_min(a->rows - at.row, LORA_CHUNK);
+    columns(a, tile / a->chunks, &at.col, &at.cols);
+    float *y = a->y + (size_t)at.row * a->ldy + at.col;
+    const float *from = a->bias ? a->bias + at.col : NULL;
     size_t ld_from = 0;
     if (a->res) {
-        from = a->res + (size_t)row * a->ldres + col;
+        from = a->res + (size_t)at.row * a->ldres + at.col;
         ld_from = a->ldres;
     }
     if (a->res && a->bias) {
-        begin_with_both(a, y, row, col, rows, cols);
+        begin_with_both(a, y, at.row, at.col, at.rows, at.cols);
         from = y;
         ld_from = a->ldy;
     }
-    for (int p = 0; p < in; p += piece) {
-        struct gemm_term t[1 + KLORA_MAX] = {
-            {a->x + (size_t)row * a->ldx + p, a->ldx, 1, wt, GEMM_COLS, gemm_min(piece, in - p)}};
-        size_t at = (size_t)col * (size_t)in + (size_t)p;
-        int terms = 1;
-        V(gemm_lay_t)
-        (wt, GEMM_COLS, (const unsigned char *)w->p + at * dtype_size(w->dtype), w->dtype,
-         (size_t)in, cols, t[0].depth);
-        if (p + piece >= in)
-            terms += low_rank_terms(a, t + 1, bt, row, col, cols);
-        struct gemm_ahead next = ahead(a, tile, cpu_workers(k), col, cols, p);
-        V(gemm_ahead)(y, a->ldy, from, ld_from, t, terms, rows, cols, &next);
-        from = y;
-        ld_from = a->ldy;
-    }
+    if (a->few)
+        y_few(a, y, from, ld_from, at.col, at.cols);
+    else
+        y_many(a, y, from, ld_from, &at, cpu_workers(k), cpu_worker_scratch(k, worker));
 }
 
 lora_linear_fwd_fn V(lora_linear_fwd);
@@ -221,15 +281,19 @@ void V(lora_linear_fwd)(kern *k, struct kref y, struct kref h, struct kref x, st
     a.res = res.buf ? cpu_f32(res) : NULL;
     a.bias = lin->bias.buf ? cpu_f32(lin->bias) : NULL;
     a.rank = klinear_rank(lin);
+    a.few = rows <= GEMM_FEW;
     cut(&a);
     if (lin->nlora > 0) {
         a.h = cpu_f32(h);
         a.params = cpu_f32(params);
-        a.at = cpu_scratch(k, (size_t)lin->in * (size_t)a.rank * sizeof(float), "lora_linear_fwd");
-        if (a.at) {
-            lay_a(&a);
-            cpu_run(k, h_tile, &a, lora_tiles(rows, LORA_ROWS));
+        if (!a.few) {
+            size_t bytes = (size_t)lin->in * (size_t)a.rank * sizeof(float);
+            a.at = cpu_scratch(k, bytes, "lora_linear_fwd");
+            if (a.at)
+                lay_a(&a);
         }
+        if (kern_ok(k))
+            cpu_run(k, h_tile, &a, lora_tiles(rows, LORA_ROWS));
     }
     if (kern_ok(k))
         cpu_run(k, y_tile, &a, a.tiles * a.chunks);

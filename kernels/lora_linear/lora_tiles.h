@@ -5,8 +5,8 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/simd_rng.h"
 
-/* A tile of y or dx is GEMM_COLS columns of at most LORA_CHUNK rows: its block of W is laid down once
- * for so many rows. A tile of H or G is LORA_ROWS rows. */
+/* A tile of y or dx is GEMM_COLS columns of at most LORA_CHUNK rows: its block of W is laid down
+ * once for so many rows. A tile of H or G is LORA_ROWS rows. */
 enum { LORA_CHUNK = 512, LORA_ROWS = 32 };
 
 static inline int lora_tiles(int n, int tile)
@@ -14,18 +14,20 @@ static inline int lora_tiles(int n, int tile)
     return n / tile + (n % tile != 0);
 }
 
-/* The columns of W's block, of the adapters' low-rank factor and one more block, in a worker's scratch. */
+/* The columns of W's block, of the adapters' low-rank factor and one more block, in a worker's
+ * scratch. */
 static inline bool lora_room(kern *k, const struct klinear *lin, const char *op)
 {
-    size_t rank = (size_t)klinear_rank(lin);
-    if ((GEMM_DEEP + 2 * rank + LORA_CHUNK) * GEMM_COLS * sizeof(float) <= CPU_WORKER_BYTES)
+    size_t rank = (size_t)klinear_rank(lin), in = (size_t)lin->in;
+    if ((GEMM_DEEP + 2 * rank + LORA_CHUNK) * GEMM_COLS * sizeof(float) <= CPU_WORKER_BYTES &&
+        in * GEMM_FEW * sizeof(float) <= CPU_WORKER_BYTES)
         return true;
-    kern_stick(k, ST_RANGE, op, "a rank of %zu is too large", rank);
+    kern_stick(k, ST_RANGE, op, "a rank of %zu or %zu columns are too many", rank, in);
     return false;
 }
 
-/* Rows [row, row + rows), columns [col, col + cols) of dropout_j(m), to dst. `in` counts the columns
- * of the whole input; m is its element (row, col). */
+/* Rows [row, row + rows), columns [col, col + cols) of dropout_j(m), to dst. `in` counts the
+ * columns of the whole input; m is its element (row, col). */
 static inline void lora_drop(float *dst, size_t ld_dst, const float *m, size_t ld,
                              const struct kdropout *d, uint32_t id, int in, int row, int col,
                              int rows, int cols)
