@@ -157,6 +157,14 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
     return st;
 }
 
+/* Names the file in a sentence about its text. */
+static void of_data(const struct eval *e, struct fault *f)
+{
+    struct fault why = *f;
+    fault_set(f, why.code, "%.150s: %.240s", e->data, why.text);
+    fault_remedy(f, "%s", why.remedy);
+}
+
 static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
 {
     static const char *const names[] = {"blocks", "stride", "llamacpp"};
@@ -179,8 +187,7 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
         st = tokenizer_encode(s->tokenizer, &e->stream, text.p ? text.p : "", text.n,
                               TOKENIZER_ADD_SPECIAL, f);
     if (st == ST_FORMAT) {
-        struct fault why = *f;
-        fault_set(f, ST_FORMAT, "%s: %.300s", e->data, why.text);
+        of_data(e, f);
         fault_remedy(f, "save the text as UTF-8");
     }
     for (size_t i = 0; st == ST_OK && i < e->stream.n; i++)
@@ -192,6 +199,8 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
     if (st == ST_OK)
         st = windows_plan(&e->windows, (enum windows_mode)mode, e->stream.n, (size_t)e->ctx,
                           (size_t)e->stride, f);
+    if (st == ST_RANGE && e->stride <= e->ctx)
+        of_data(e, f);
     if (st == ST_OK) {
         size_t longest = windows_at(&e->windows, 0).n;
         *rows_max = (int)(longest > EVAL_ROWS ? longest : EVAL_ROWS / longest * longest);
