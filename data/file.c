@@ -129,7 +129,10 @@ enum status file_map_open(struct file_map *m, const char *path, struct fault *f)
     if (n > 0)
         p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) {
-        file_fault(f, "map", path, errno);
+        if (errno == ENOMEM)
+            fault_nomem(f, path, n);
+        else
+            file_fault(f, "map", path, errno);
         close(fd);
         return f->code;
     }

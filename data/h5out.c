@@ -67,7 +67,7 @@ enum status h5out_create(struct h5out **out, const char *path, const char *what,
         fault_remedy(f, "give the path of a file on a disk");
         goto fail;
     }
-    if (file_out_open(&o->file, path, f) != ST_OK)
+    if (h5type_room(path, f) != ST_OK || file_out_open(&o->file, path, f) != ST_OK)
         goto fail;
     h5type_start();
     errno = 0;

@@ -302,6 +302,8 @@ enum status h5table_read(struct h5table *out, const char *path, uint64_t size, c
     struct text t = {0};
     enum status s = check_signature(path, what, f);
     if (s == ST_OK)
+        s = h5type_room(path, f);
+    if (s == ST_OK)
         s = ask_child(&t, path, f);
     if (s == ST_OK)
         s = t.n == 0 ? h5table_refuse(f, path, what, "its structure is damaged")
