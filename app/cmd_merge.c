@@ -251,9 +251,18 @@ static enum status run(struct merging *m, struct fault *f)
     if (s != ST_OK)
         undo(m);
     signals_defer(false);
+    if (s != ST_OK)
+        return s;
+    s = session_device(&m->session, &m->common, f);
     if (s == ST_OK)
-        s = session_device(&m->session, &m->common, f);
-    return s == ST_OK ? prove(m, f) : s;
+        s = prove(m, f);
+    if (s != ST_OK) { /* a model that is larger than this machine's memory can still be written */
+        struct fault why = *f;
+        fault_set(f, why.code, "%.120s is written whole, but not proven: %.220s", m->output,
+                  why.text);
+        fault_remedy(f, "%s", why.remedy);
+    }
+    return s;
 }
 
 static enum status tell(const struct merging *m, struct fault *f)

@@ -186,8 +186,9 @@ enum status file_mkdirs(const char *path, struct fault *f)
             continue;
         char kept = t.p[i];
         t.p[i] = '\0';
-        if (mkdir(t.p, 0777) != 0 && errno != EEXIST && file_kind(t.p) != FILE_FOLDER)
-            s = file_fault(f, "make the folder", t.p, errno);
+        int error = mkdir(t.p, 0777) != 0 ? errno : 0;
+        if (error && error != EEXIST && file_kind(t.p) != FILE_FOLDER)
+            s = file_fault(f, "make the folder", t.p, error);
         t.p[i] = kept;
     }
     text_free(&t);
