@@ -20,6 +20,8 @@
  *
  * Launching does nothing after a failure (kern_ok), so launchers need not ask.
  *
+ * Helpers in device code that take local memory are INLINE (prelude.cl says why).
+ *
  * Work is cut by the shape and the device alone, sums run in a fixed order and floats are never
  * added atomically: two runs give the same bytes. */
 #ifndef KERNELS_OCL_H

@@ -18,10 +18,42 @@
 #define LANES ((int)get_local_size(0))
 #define LANE ((int)get_local_id(0))
 #define ROW ((long)get_group_id(0) * (long)get_local_size(1) + (long)get_local_id(1))
-/* The columns of a lane: all of them in ocl_rows, its share of them in ocl_cells. */
-#define EACH_COL(c, cols)                                     \
+/* The columns of a lane, four at a time and LANES apart (get4, put4): those of a group lie side by
+ * side, and four reads are under way at once. All of them in ocl_rows, its share in ocl_cells. */
+#define EACH_COL4(c, cols)                                            \
+    for (int c = (int)get_group_id(1) * LANES * 4 + LANE; c < (cols); \
+         c += (int)get_num_groups(1) * LANES * 4)
+/* One at a time. */
+#define EACH_COL(c, cols)                                         \
     for (int c = (int)get_group_id(1) * LANES + LANE; c < (cols); \
          c += (int)get_num_groups(1) * LANES)
+
+/* Columns c, c + LANES, ... of a row; `none` for those that are not there (c itself always is). */
+static inline float4 get4(global const float *row, int c, int cols, float none)
+{
+    int d = LANES, left = cols - c;
+    row += c;
+    return (float4)(row[0], d < left ? row[d] : none, 2 * d < left ? row[2 * d] : none,
+                    3 * d < left ? row[3 * d] : none);
+}
+
+static inline void put4(global float *row, int c, int cols, float4 v)
+{
+    int d = LANES, left = cols - c;
+    row += c;
+    row[0] = v.x;
+    if (d < left)
+        row[d] = v.y;
+    if (2 * d < left)
+        row[2 * d] = v.z;
+    if (3 * d < left)
+        row[3 * d] = v.w;
+}
+
+static inline float sum4(float4 v)
+{
+    return (v.x + v.y) + (v.z + v.w);
+}
 
 /* ---- element types ------------------------------------------------------------------------------ */
 
@@ -78,8 +110,13 @@ static inline void store(global void *p, long i, int dtype, float x)
 
 /* ---- sums over the lanes of a row ---------------------------------------------------------------- */
 
+/* A helper that takes local memory must be INLINE. Where one that is not is called twice with the same
+ * array, the optimizer of PoCL 3.1 writes the array's name into it, and the array becomes one for all
+ * threads of the process: seen as sums of other rows, once in some thousand runs. */
+#define INLINE __attribute__((always_inline)) static inline
+
 /* t: GROUP floats of local memory. Every item of the group must come. The order is fixed. */
-static inline float lane_sum(float v, local float *t)
+INLINE float lane_sum(float v, local float *t)
 {
     local float *mine = t + get_local_id(1) * get_local_size(0);
     barrier(CLK_LOCAL_MEM_FENCE); /* what t held has been read */
@@ -93,7 +130,7 @@ static inline float lane_sum(float v, local float *t)
     return mine[0];
 }
 
-static inline float2 lane_sum2(float2 v, local float2 *t)
+INLINE float2 lane_sum2(float2 v, local float2 *t)
 {
     local float2 *mine = t + get_local_id(1) * get_local_size(0);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -107,7 +144,7 @@ static inline float2 lane_sum2(float2 v, local float2 *t)
     return mine[0];
 }
 
-static inline float lane_max(float v, local float *t)
+INLINE float lane_max(float v, local float *t)
 {
     local float *mine = t + get_local_id(1) * get_local_size(0);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -146,25 +183,25 @@ static inline float uniform(uint word)
 
 /* ---- activations --------------------------------------------------------------------------------- */
 
-static inline float sigmoid(float x)
+static inline float4 sigmoid(float4 x)
 {
     return 1.0f / (1.0f + exp(-x));
 }
 
 /* silu(x) = x s, s = sigmoid(x);  *slope = s (1 + x (1 - s)), 0 where s has vanished. */
-static inline float silu(float x, float *slope)
+static inline float4 silu(float4 x, float4 *slope)
 {
-    float s = sigmoid(x);
-    *slope = s == 0.0f ? 0.0f : s * (1.0f + x * (1.0f - s));
+    float4 s = sigmoid(x);
+    *slope = s == 0.0f ? s : s * (1.0f + x * (1.0f - s));
     return x * s;
 }
 
 /* gelu in its tanh form: (1 + tanh z) / 2 = sigmoid(2z), z = sqrt(2/pi) (x + 0.044715 x^3), so
  * gelu(x) = x s and *slope = s + x s (1 - s) 2z', whose second term is 0 where s is 0 or 1. */
-static inline float gelu(float x, float *slope)
+static inline float4 gelu(float4 x, float4 *slope)
 {
-    float x2 = x * x, s = sigmoid(x * 1.59576912f * (1.0f + 0.044715f * x2));
-    float change = s * (1.0f - s);
+    float4 x2 = x * x, s = sigmoid(x * 1.59576912f * (1.0f + 0.044715f * x2));
+    float4 change = s * (1.0f - s);
     *slope = change == 0.0f ? s : s + x * change * (1.59576912f * (1.0f + 0.134145f * x2));
     return x * s;
 }

@@ -4,10 +4,15 @@
 kernel void sumsq_part(VEC(float, partial), VEC(const float, x), long n)
 {
     local float t[GROUP];
-    float sum = 0.0f;
-    for (long i = get_global_id(0); i < n; i += get_global_size(0))
-        sum += IN(x, i) * IN(x, i);
-    sum = lane_sum(sum, t);
+    float4 sums = (float4)(0.0f); /* four apart: their reads are under way at once */
+    long i = get_global_id(0), all = get_global_size(0);
+    for (; i + 3 * all < n; i += 4 * all) {
+        float4 v = (float4)(IN(x, i), IN(x, i + all), IN(x, i + 2 * all), IN(x, i + 3 * all));
+        sums += v * v;
+    }
+    for (; i < n; i += all)
+        sums.x += IN(x, i) * IN(x, i);
+    float sum = lane_sum(sum4(sums), t);
     if (LANE == 0)
         IN(partial, get_group_id(0)) = sum;
 }

@@ -3,11 +3,11 @@
 kernel void gelu_fwd(MAT(float, h), MAT(const float, x), int rows, int cols)
 {
     long r = ROW;
-    float slope;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            AT(h, r, c) = gelu(AT(x, r, c), &slope);
+            float4 slope;
+            put4(&AT(h, r, 0), c, cols, gelu(get4(&AT(x, r, 0), c, cols, 0.0f), &slope));
         }
     }
 }
@@ -15,12 +15,12 @@ kernel void gelu_fwd(MAT(float, h), MAT(const float, x), int rows, int cols)
 kernel void gelu_bwd(MAT(float, dx), MAT(const float, dh), MAT(const float, x), int rows, int cols)
 {
     long r = ROW;
-    float slope;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            gelu(AT(x, r, c), &slope);
-            AT(dx, r, c) = AT(dh, r, c) * slope;
+            float4 d = get4(&AT(dh, r, 0), c, cols, 0.0f), slope;
+            gelu(get4(&AT(x, r, 0), c, cols, 0.0f), &slope);
+            put4(&AT(dx, r, 0), c, cols, d * slope);
         }
     }
 }

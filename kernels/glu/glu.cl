@@ -3,23 +3,11 @@
 kernel void swiglu_fwd(MAT(float, h), MAT(const float, gu), int rows, int cols)
 {
     long r = ROW;
-    float slope;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            AT(h, r, c) = silu(AT(gu, r, c), &slope) * AT(gu, r, cols + c);
-        }
-    }
-}
-
-kernel void geglu_fwd(MAT(float, h), MAT(const float, gu), int rows, int cols)
-{
-    long r = ROW;
-    float slope;
-    if (r < rows) {
-        EACH_COL(c, cols)
-        {
-            AT(h, r, c) = gelu(AT(gu, r, c), &slope) * AT(gu, r, cols + c);
+            float4 up = get4(&AT(gu, r, cols), c, cols, 0.0f), slope;
+            put4(&AT(h, r, 0), c, cols, silu(get4(&AT(gu, r, 0), c, cols, 0.0f), &slope) * up);
         }
     }
 }
@@ -29,12 +17,24 @@ kernel void swiglu_bwd(MAT(float, dgu), MAT(const float, dh), MAT(const float, g
 {
     long r = ROW;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            float d = AT(dh, r, c), up = AT(gu, r, cols + c), slope;
-            float act = silu(AT(gu, r, c), &slope);
-            AT(dgu, r, c) = d * up * slope;
-            AT(dgu, r, cols + c) = d * act;
+            float4 d = get4(&AT(dh, r, 0), c, cols, 0.0f), up = get4(&AT(gu, r, cols), c, cols, 0.0f);
+            float4 slope, act = silu(get4(&AT(gu, r, 0), c, cols, 0.0f), &slope);
+            put4(&AT(dgu, r, 0), c, cols, d * up * slope);
+            put4(&AT(dgu, r, cols), c, cols, d * act);
+        }
+    }
+}
+
+kernel void geglu_fwd(MAT(float, h), MAT(const float, gu), int rows, int cols)
+{
+    long r = ROW;
+    if (r < rows) {
+        EACH_COL4(c, cols)
+        {
+            float4 up = get4(&AT(gu, r, cols), c, cols, 0.0f), slope;
+            put4(&AT(h, r, 0), c, cols, gelu(get4(&AT(gu, r, 0), c, cols, 0.0f), &slope) * up);
         }
     }
 }
@@ -44,12 +44,12 @@ kernel void geglu_bwd(MAT(float, dgu), MAT(const float, dh), MAT(const float, gu
 {
     long r = ROW;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            float d = AT(dh, r, c), up = AT(gu, r, cols + c), slope;
-            float act = gelu(AT(gu, r, c), &slope);
-            AT(dgu, r, c) = d * up * slope;
-            AT(dgu, r, cols + c) = d * act;
+            float4 d = get4(&AT(dh, r, 0), c, cols, 0.0f), up = get4(&AT(gu, r, cols), c, cols, 0.0f);
+            float4 slope, act = gelu(get4(&AT(gu, r, 0), c, cols, 0.0f), &slope);
+            put4(&AT(dgu, r, 0), c, cols, d * up * slope);
+            put4(&AT(dgu, r, cols), c, cols, d * act);
         }
     }
 }

@@ -8,20 +8,23 @@ kernel void rmsnorm_fwd(MAT(float, y), VEC(float, rstd), MAT(const float, x), VE
 {
     local float2 t[GROUP];
     long row = ROW, r = row / groups, at = row % groups * cols;
+    global const float *from = &AT(x, r, at), *weight = &IN(w, 0);
+    global float *to = &AT(y, r, at);
     float2 sum = (float2)(0.0f, 0.0f);
     if (row < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            float v = AT(x, r, at + c), small = v * DOWN;
-            sum += (float2)(v * v, small * small);
+            float4 v = get4(from, c, cols, 0.0f), small = v * DOWN;
+            sum += (float2)(sum4(v * v), sum4(small * small));
         }
     }
     sum = lane_sum2(sum, t);
     if (row < rows) {
         float scale = isinf(sum.x) ? DOWN / sqrt(sum.y / cols) : 1.0f / sqrt(sum.x / cols + eps);
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            AT(y, r, at + c) = AT(x, r, at + c) * scale * (w_add + IN(w, c));
+            float4 v = get4(from, c, cols, 0.0f), m = w_add + get4(weight, c, cols, 0.0f);
+            put4(to, c, cols, v * scale * m);
         }
         if (rstd_buf && LANE == 0)
             IN(rstd, row) = scale;
@@ -34,21 +37,25 @@ kernel void rmsnorm_bwd(MAT(float, dx), MAT(const float, dy), MAT(const float, x
 {
     local float t[GROUP];
     long row = ROW, r = row / groups, at = row % groups * cols;
+    global const float *from = &AT(x, r, at), *grad = &AT(dy, r, at), *weight = &IN(w, 0);
+    global float *to = &AT(dx, r, at);
     float dot = 0.0f, scale = 0.0f;
     if (row < rows) {
         scale = IN(rstd, row);
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            dot += AT(dy, r, at + c) * (w_add + IN(w, c)) * (AT(x, r, at + c) * scale);
+            float4 h = get4(grad, c, cols, 0.0f) * (w_add + get4(weight, c, cols, 0.0f));
+            dot += sum4(h * (get4(from, c, cols, 0.0f) * scale));
         }
     }
     dot = lane_sum(dot, t) / cols;
     if (row < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            float h = AT(dy, r, at + c) * (w_add + IN(w, c)), n = AT(x, r, at + c) * scale;
-            float old = add ? AT(dx, r, at + c) : 0.0f;
-            AT(dx, r, at + c) = old + scale * (h - n * dot);
+            float4 h = get4(grad, c, cols, 0.0f) * (w_add + get4(weight, c, cols, 0.0f));
+            float4 n = get4(from, c, cols, 0.0f) * scale;
+            float4 old = add ? get4(to, c, cols, 0.0f) : (float4)(0.0f);
+            put4(to, c, cols, old + scale * (h - n * dot));
         }
     }
 }

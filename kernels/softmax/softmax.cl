@@ -4,25 +4,28 @@ kernel void softmax_fwd(MAT(float, y), MAT(const float, x), int rows, int cols)
 {
     local float t[GROUP];
     long r = ROW;
+    global const float *from = &AT(x, r, 0);
     float most = -INFINITY, sum = 0.0f;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            most = fmax(most, AT(x, r, c));
+            float4 v = get4(from, c, cols, -INFINITY);
+            most = fmax(most, fmax(fmax(v.x, v.y), fmax(v.z, v.w)));
         }
     }
     most = lane_max(most, t);
     if (r < rows) {
-        EACH_COL(c, cols)
+        /* Where a row is all -inf, so is its maximum: the columns that are there make it NaN. */
+        EACH_COL4(c, cols)
         {
-            sum += exp(AT(x, r, c) - most);
+            sum += sum4(exp(get4(from, c, cols, -INFINITY) - most));
         }
     }
     sum = lane_sum(sum, t);
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            AT(y, r, c) = exp(AT(x, r, c) - most) / sum;
+            put4(&AT(y, r, 0), c, cols, exp(get4(from, c, cols, 0.0f) - most) / sum);
         }
     }
 }
@@ -32,18 +35,20 @@ kernel void softmax_bwd(MAT(float, dx), MAT(const float, dy), MAT(const float, y
 {
     local float t[GROUP];
     long r = ROW;
+    global const float *out = &AT(y, r, 0), *grad = &AT(dy, r, 0);
     float dot = 0.0f;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            dot += AT(dy, r, c) * AT(y, r, c);
+            dot += sum4(get4(grad, c, cols, 0.0f) * get4(out, c, cols, 0.0f));
         }
     }
     dot = lane_sum(dot, t);
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            AT(dx, r, c) = AT(y, r, c) * (AT(dy, r, c) - dot);
+            float4 d = get4(grad, c, cols, 0.0f) - dot;
+            put4(&AT(dx, r, 0), c, cols, get4(out, c, cols, 0.0f) * d);
         }
     }
 }

@@ -5,6 +5,33 @@
 #define GET(x, r, c) load(x##_buf, x##_at + (long)(r) * x##_ld + (c), x##_dtype)
 #define PUT(x, r, c, v) store(x##_buf, x##_at + (long)(r) * x##_ld + (c), x##_dtype, v)
 
+/* Four columns, as get4 and put4 of prelude.cl. */
+static inline float4 load4(global const void *p, long row, int c, int cols, int dtype)
+{
+    int d = LANES, left = cols - c;
+    long i = row + c;
+    if (dtype == DT_F32)
+        return get4((global const float *)p + row, c, cols, 0.0f);
+    return (float4)(load(p, i, dtype), d < left ? load(p, i + d, dtype) : 0.0f,
+                    2 * d < left ? load(p, i + 2 * d, dtype) : 0.0f,
+                    3 * d < left ? load(p, i + 3 * d, dtype) : 0.0f);
+}
+
+static inline void store4(global void *p, long row, int c, int cols, int dtype, float4 v)
+{
+    float part[4];
+    if (dtype == DT_F32) {
+        put4((global float *)p + row, c, cols, v);
+        return;
+    }
+    vstore4(v, 0, part);
+    for (int i = 0; i < 4 && c + i * LANES < cols; i++)
+        store(p, row + c + i * LANES, dtype, part[i]);
+}
+
+#define GET4(x, r, c) load4(x##_buf, x##_at + (r) * x##_ld, c, cols, x##_dtype)
+#define PUT4(x, r, c, v) store4(x##_buf, x##_at + (r) * x##_ld, c, cols, x##_dtype, v)
+
 /* Elements of `size` bytes, whatever they are. */
 kernel void copy(MAT(void, y), MAT(const void, x), int rows, int cols, int size)
 {
@@ -28,9 +55,9 @@ kernel void scale(ANY(y), CONST_ANY(x), int rows, int cols, float a)
 {
     long r = ROW;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            PUT(y, r, c, a * GET(x, r, c));
+            PUT4(y, r, c, a * GET4(x, r, c));
         }
     }
 }
@@ -39,9 +66,9 @@ kernel void add(ANY(y), CONST_ANY(a), CONST_ANY(b), int rows, int cols)
 {
     long r = ROW;
     if (r < rows) {
-        EACH_COL(c, cols)
+        EACH_COL4(c, cols)
         {
-            PUT(y, r, c, GET(a, r, c) + GET(b, r, c));
+            PUT4(y, r, c, GET4(a, r, c) + GET4(b, r, c));
         }
     }
 }

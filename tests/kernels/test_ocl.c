@@ -187,6 +187,46 @@ static void transfers_of_any_size(void **state)
     kern_close(&k);
 }
 
+/* Ops that sum over lanes, in place, so often and over so many groups that memory shared by two of
+ * them would show: two runs must give the same bytes. */
+static void equal_runs_give_equal_bytes(void **state)
+{
+    enum { ROWS = 1500, COLS = 33, N = ROWS * COLS, OPS = 6, RUNS = 50 };
+    kern *k = open_ocl();
+    kbuf *x = buffer(k, DT_F32, N), *dy = buffer(k, DT_F32, N), *v = buffer(k, DT_F32, 4 * ROWS);
+    float *host = malloc(N * sizeof *host), *got = malloc(N * sizeof *got);
+    float *first = malloc(OPS * N * sizeof *first);
+    const struct kref at = kref(x, 0, COLS), d = kref(dy, 0, COLS), w = kref(v, 0, 1);
+    const struct kref mean = kref(v, ROWS, 1), rstd = kref(v, 2 * ROWS, 1);
+    (void)state;
+    for (int i = 0; i < N; i++)
+        host[i] = (float)(i * 7919 % 1009) / 1009;
+    kern_write(k, d, host, N);
+    kern_write(k, w, host, 4 * ROWS);
+    for (int run = 0; run < RUNS * OPS; run++) {
+        kern_write(k, at, host, N);
+        switch (run % OPS) {
+        case 0: k->op.layernorm_fwd(k, at, KREF_NONE, KREF_NONE, at, w, w, ROWS, COLS, 0.1f); break;
+        case 1: k->op.layernorm_bwd(k, at, d, d, mean, rstd, w, ROWS, COLS, K_ADD); break;
+        case 2: k->op.rmsnorm_fwd(k, at, KREF_NONE, at, w, ROWS, 1, COLS, 0.1f, 0.0f); break;
+        case 3: k->op.rmsnorm_bwd(k, at, d, d, rstd, w, ROWS, 1, COLS, 0.0f, K_ADD); break;
+        case 4: k->op.softmax_fwd(k, at, at, ROWS, COLS); break;
+        default: k->op.sumsq(k, at, d, N); break;
+        }
+        kern_read(k, run < OPS ? first + run * N : got, at, N);
+        sync_ok(k);
+        if (run >= OPS)
+            assert_memory_equal(got, first + run % OPS * N, N * sizeof *got);
+    }
+    free(host);
+    free(got);
+    free(first);
+    kbuf_free(&x);
+    kbuf_free(&dy);
+    kbuf_free(&v);
+    kern_close(&k);
+}
+
 /* A mark far behind is still waited for; one that never was is no reason to hang. */
 static void old_marks(void **state)
 {
@@ -529,6 +569,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_it_cannot_do_is_refused),
         cmocka_unit_test(a_step_waits_once),
         cmocka_unit_test(transfers_of_any_size),
+        cmocka_unit_test(equal_runs_give_equal_bytes),
         cmocka_unit_test(old_marks),
         cmocka_unit_test(a_lost_device_is_told),
         cmocka_unit_test(a_large_weight),
