@@ -7,7 +7,7 @@ kernel void rmsnorm_fwd(MAT(float, y), VEC(float, rstd), MAT(const float, x), VE
                         int rows, int groups, int cols, float eps, float w_add)
 {
     local float2 t[GROUP];
-    long row = ROW, r = row / groups, at = row % groups * cols;
+    int row = (int)ROW, r = row / groups, at = (row - r * groups) * cols;
     global const float *from = &AT(x, r, at), *weight = &IN(w, 0);
     global float *to = &AT(y, r, at);
     float2 sum = (float2)(0.0f, 0.0f);
@@ -36,7 +36,7 @@ kernel void rmsnorm_bwd(MAT(float, dx), MAT(const float, dy), MAT(const float, x
                         float w_add, int add)
 {
     local float t[GROUP];
-    long row = ROW, r = row / groups, at = row % groups * cols;
+    int row = (int)ROW, r = row / groups, at = (row - r * groups) * cols;
     global const float *from = &AT(x, r, at), *grad = &AT(dy, r, at), *weight = &IN(w, 0);
     global float *to = &AT(dx, r, at);
     float dot = 0.0f, scale = 0.0f;
