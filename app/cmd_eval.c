@@ -32,12 +32,6 @@ struct eval {
 /* Token rows of one batch: enough to keep a device busy. */
 enum { EVAL_ROWS = 2048 };
 
-static bool is_jsonl(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 6 && strcmp(path + n - 6, ".jsonl") == 0;
-}
-
 /* ---- scoring a batch ---------------------------------------------------------------------------------- */
 
 static enum status score(struct eval *e, const struct batch *b, float *nll, struct fault *f)
@@ -139,7 +133,7 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
                                 .mask_prompt = e->mask_prompt,
                                 .now = time(NULL)};
     e->ctx = o.seq_max;
-    if (!is_jsonl(e->data)) {
+    if (!dataset_is_rows(e->data)) {
         fault_set(f, ST_RANGE, "--mode rows needs a .jsonl file, and %s is not one", e->data);
         return fault_remedy(f, "use --mode blocks, stride or llamacpp for a text");
     }
@@ -219,7 +213,7 @@ static enum status run(struct eval *e, struct fault *f)
     if (s != ST_OK)
         return s;
     if (!e->mode)
-        e->mode = is_jsonl(e->data) ? "rows" : "blocks";
+        e->mode = dataset_is_rows(e->data) ? "rows" : "blocks";
     rows = strcmp(e->mode, "rows") == 0;
     s = rows ? open_rows(e, &rows_max, f) : open_stream(e, &rows_max, f);
     if (s == ST_OK)

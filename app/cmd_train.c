@@ -12,42 +12,6 @@
 
 /* ---- setting up -------------------------------------------------------------------------------------------- */
 
-static enum status open_data(struct train *t, struct fault *f)
-{
-    struct train_settings *set = &t->set;
-    struct session *s = &t->session;
-    char *test = NULL;
-    if (set->max_seq_length > s->config.max_positions)
-        set->max_seq_length = s->config.max_positions;
-    struct dataset_options o = {.tokenizer = s->tokenizer,
-                                .chat = s->chat,
-                                .seq_max = (int)set->max_seq_length,
-                                .vocab = s->config.vocab,
-                                .mask_prompt = set->mask_prompt,
-                                .now = t->now};
-    enum status st = dataset_find(&t->train_path, &t->valid_path, &test, set->data, f);
-    free(test);
-    if (st == ST_OK && !t->train_path) {
-        fault_set(f, ST_ABSENT, "%s holds no train.jsonl or train.txt", set->data);
-        st = fault_remedy(f, "name the training file train.jsonl, or give --data the file itself");
-    }
-    if (st == ST_OK)
-        st = dataset_open(&t->data, t->train_path, &o, f);
-    if (st == ST_OK && t->valid_path)
-        st = dataset_open(&t->valid, t->valid_path, &o, f);
-    if (st != ST_OK)
-        return st;
-    struct dataset_stats d = dataset_stats(t->data);
-    console_note("%s: %zu %s rows, %zu tokens, %zu of them targets", t->train_path, d.rows,
-                 dataset_kind(t->data), d.tokens, d.targets);
-    if (d.cut_rows > 0)
-        console_warn("%zu rows are longer than %lld tokens and were cut: %.1f%% of all tokens are "
-                     "lost",
-                     d.cut_rows, (long long)set->max_seq_length,
-                     100.0 * (double)d.cut_tokens / (double)(d.tokens + d.cut_tokens));
-    return ST_OK;
-}
-
 static enum status plan_steps(struct train *t, struct fault *f)
 {
     struct train_settings *set = &t->set;
@@ -135,7 +99,7 @@ static enum status set_up(struct train *t, struct train_state *state, bool *foun
 {
     enum status s = session_base(&t->session, t->set.model, f);
     if (s == ST_OK)
-        s = open_data(t, f);
+        s = train_data_open(t, f);
     if (s == ST_OK)
         s = plan_steps(t, f);
     if (s == ST_OK && t->run)
@@ -212,11 +176,8 @@ static void train_close(struct train *t)
     window_free(&t->window[0]);
     window_free(&t->window[1]);
     sampler_free(&t->sampler);
-    dataset_close(&t->data);
-    dataset_close(&t->valid);
+    train_data_close(t);
     session_close(&t->session);
-    free(t->train_path);
-    free(t->valid_path);
 }
 
 static enum status check_new(const struct train_settings *set, const struct command_line *c,

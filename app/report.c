@@ -214,7 +214,7 @@ static enum status table(struct text *t, const struct train *tr, const struct se
     snprintf(v, sizeof v, "%s (%s)", base_source(tr->session.base), tr->session.config.family);
     if (s == ST_OK)
         s = row(t, "model", v, f);
-    snprintf(v, sizeof v, "%s: %zu %s rows", tr->train_path, dataset_rows(tr->data),
+    snprintf(v, sizeof v, "%s: %zu %s rows", tr->train_path.p, dataset_rows(tr->data),
              dataset_kind(tr->data));
     if (s == ST_OK)
         s = row(t, "data", v, f);

@@ -97,7 +97,9 @@ static enum status write_settings(struct run *r, struct train *t, struct fault *
         /* Of --iters and --epochs one was given: writing the other's 0 would read as a setting. */
         if (o->kind == OPT_INT && o->min > 0 && *(int64_t *)o->to == 0)
             continue;
-        if (is_path && realpath(text, absolute))
+        if (is_path && strcmp(o->name, "data") == 0 && t->data_absolute.p)
+            text = t->data_absolute.p;
+        else if (is_path && realpath(text, absolute))
             text = absolute;
         add_setting(json_edit(doc), o, text);
     }
@@ -145,6 +147,11 @@ static enum status read_settings(struct run *r, struct train *t, struct fault *f
         s = args_config(&c, json_root(r->settings), path.p, f);
         if (s == ST_USAGE)
             f->code = s = ST_FORMAT;
+        if (s == ST_OK && (!t->set.model || !t->set.data)) {
+            fault_set(f, ST_FORMAT, "%s does not say what %s to go on with", path.p,
+                      t->set.model ? "data" : "model");
+            s = fault_remedy(f, "begin a new run: this one's settings are lost");
+        }
     }
     text_free(&path);
     text_free(&bytes);
@@ -159,8 +166,8 @@ enum status run_check(const struct run *r, const struct train *t, struct fault *
         uint32_t now;
     } want[] = {
         {"base_identity", t->set.model, base_identity(t->session.base)},
-        {"data_identity", t->train_path, dataset_identity(t->data)},
-        {"valid_identity", t->valid_path, t->valid ? dataset_identity(t->valid) : 0},
+        {"data_identity", t->train_path.p, dataset_identity(t->data)},
+        {"valid_identity", t->valid_path.p, t->valid ? dataset_identity(t->valid) : 0},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         int64_t then = -1;

@@ -260,9 +260,13 @@ enum status run_restore(struct run *r, struct train *t, const struct train_state
 {
     size_t n = adapters_values(t->session.adapters);
     struct json_doc *doc = NULL;
-    enum status s = ST_OK;
-    if (!r->found)
-        return run_cut_metrics(r, 0, f);
+    struct text path = {0};
+    enum status s = run_path_of(&path, r, "checkpoints", f);
+    if (s == ST_OK)
+        s = file_mkdirs(path.p, f);
+    text_free(&path);
+    if (s != ST_OK || !r->found)
+        return s == ST_OK ? run_cut_metrics(r, 0, f) : s;
     const char *text = checkpoint_text(r->found, "state");
     s = json_parse(&doc, text, strlen(text), r->dir, f);
     if (s == ST_OK)

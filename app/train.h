@@ -10,10 +10,10 @@
 struct train_settings {
     struct common common;
     const char *config, *model, *data, *output, *resume, *adapter_init, *target_modules;
-    const char *lr_schedule;
+    const char *lr_schedule, *data_weights;
     int64_t rank, num_layers, batch_size, accumulate, iters, epochs, max_seq_length, seed, warmup;
     int64_t decay, steps_per_report, steps_per_eval, val_batches, save_every, early_stop;
-    double alpha, dropout, learning_rate, weight_decay, max_grad_norm;
+    double alpha, dropout, learning_rate, weight_decay, max_grad_norm, val_split;
     bool use_rslora, packing, mask_prompt, shuffle, grad_checkpoint, overwrite;
 };
 
@@ -26,7 +26,9 @@ struct train {
     struct train_settings set;
     struct session session;
     struct dataset *data, *valid;
-    char *train_path, *valid_path, *test_path;
+    struct text train_path,
+        valid_path;            /* how messages name the data; valid_path is empty without */
+    struct text data_absolute; /* --data, for train.json */
     struct sampler *sampler;
     struct window window[2]; /* this step's, and the one before (its result comes one step late) */
     struct schedule schedule;
@@ -47,6 +49,12 @@ struct train_state {
     struct sampler_state at;
     bool finished;
 };
+
+/* ---- the data (train_data.c) ------------------------------------------------------------------------ */
+
+/* Opens what --data names, holds rows out for --val-split, and says what training will see. */
+enum status train_data_open(struct train *t, struct fault *f);
+void train_data_close(struct train *t);
 
 /* ---- the run directory (run.c) ------------------------------------------------------------------- */
 
