@@ -238,18 +238,14 @@ static enum status prepare_scratch(kern *k, const struct kern_specs *s, struct f
 {
     struct ocl *o = ocl_own(k);
     size_t most = 0;
-    kbuf *larger = NULL;
     for (int i = 0; i < SOURCES; i++) {
         size_t n = sources[i]->scratch ? sources[i]->scratch(k, s) : 0;
         most = n > most ? n : most;
     }
     if (most == 0 || (o->scratch && o->scratch->count >= most))
         return ST_OK;
-    if (kbuf_new(&larger, k, DT_F32, most, "scratch", f) != ST_OK)
-        return f->code;
-    kbuf_free(&o->scratch);
-    o->scratch = larger;
-    return ST_OK;
+    kbuf_free(&o->scratch); /* first, so that the two are never there at once */
+    return kbuf_new(&o->scratch, k, DT_F32, most, "scratch", f);
 }
 
 enum status ocl_program_prepare(kern *k, const struct kern_specs *s, struct fault *f)
