@@ -30,7 +30,7 @@ OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefin
 OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_cov     := -O0 -g --coverage
 
-DEPS     := hdf5 libcjson libpcre2-8 libutf8proc
+DEPS     := hdf5 libcjson libpcre2-8 libutf8proc zlib
 DEPS_OCL := OpenCL
 
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPS) 2>/dev/null)

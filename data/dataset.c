@@ -3,25 +3,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "data/crc32c.h"
 #include "data/dataset_impl.h"
-#include "data/file.h"
 #include "data/json.h"
 
-static bool ends_with(const char *s, const char *end)
+static const size_t MEMORY_MAX = (size_t)256 << 20;
+
+enum status dataset_wrong(const struct dataset *d, int line, const char *what, const char *remedy,
+                          struct fault *f)
 {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
+    fault_set(f, ST_FORMAT, "%s: line %d %s", d->path, line, what);
+    return fault_remedy(f, "%s", remedy);
 }
 
-static enum status no_targets(const struct dataset *d, int line, bool cut, struct fault *f)
+enum status dataset_targetless(struct dataset *d, int line, const char *what, const char *remedy,
+                               struct fault *f)
 {
-    fault_set(f, ST_FORMAT, "%s: line %d has no target to train on%s", d->path, line,
-              cut ? " once it is cut to the sequence length" : "");
-    return fault_remedy(f, cut ? "raise --max-seq-length, or shorten or remove the line"
-                               : "remove the line, or give it a text, completion or answer");
+    d->targetless = true;
+    return dataset_wrong(d, line, what, remedy, f);
 }
 
 enum status dataset_add_row(struct dataset *d, const struct ids *ids, const struct text *target,
@@ -34,17 +34,18 @@ enum status dataset_add_row(struct dataset *d, const struct ids *ids, const stru
                       d->path, line, ids->p[i], d->o.vocab);
             return fault_remedy(f, "the tokenizer does not belong to these weights: import again");
         }
-    bool cut = n > (size_t)d->o.seq_max;
-    if (cut) {
-        d->stats.cut_rows++;
-        d->stats.cut_tokens += n - (size_t)d->o.seq_max;
-        n = (size_t)d->o.seq_max;
-    }
+    size_t cut = n > (size_t)d->o.seq_max ? n - (size_t)d->o.seq_max : 0;
+    n -= cut;
     int targets = 0;
     for (size_t i = 1; i < n; i++)
         targets += target->p[i] != 0;
+    if (targets == 0 && cut > 0)
+        return dataset_targetless(d, line,
+                                  "has no target to train on once it is cut to the sequence length",
+                                  "raise --max-seq-length, or shorten or remove the line", f);
     if (targets == 0)
-        return no_targets(d, line, cut, f);
+        return dataset_targetless(d, line, "has no target to train on",
+                                  "remove the line, or give it a text, completion or answer", f);
     if (d->rows == d->cap) {
         size_t cap = d->cap + d->cap / 2 + 64;
         void *p = realloc(d->row, cap * sizeof *d->row);
@@ -53,80 +54,58 @@ enum status dataset_add_row(struct dataset *d, const struct ids *ids, const stru
         d->row = p;
         d->cap = cap;
     }
-    size_t at = d->ids.n;
-    enum status s = ids_adds(&d->ids, ids->p, n, f);
-    if (s == ST_OK && (s = text_add(&d->target, target->p, n, f)) == ST_OK) {
-        d->target.p[at] = 0; /* the first token of a row is never predicted */
-        d->row[d->rows++] = (struct row_entry){at, (int)n, targets, line};
-        d->stats.rows++;
-        d->stats.tokens += n;
-        d->stats.targets += (size_t)targets;
-        d->stats.longest = n > d->stats.longest ? n : d->stats.longest;
-    }
+    target->p[0] = 0; /* the first token of a row is never predicted */
+    struct row_entry e = {0, (int)n, targets, (int)cut, line, (int)d->parts - 1};
+    enum status s = tokenstore_add(d->store, &e.at, ids->p, target->p, n, f);
+    if (s == ST_OK)
+        d->row[d->rows++] = e;
     return s;
 }
 
-static bool blank(const char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r')
-            return false;
-    return true;
-}
-
-typedef enum status line_fn(void *ctx, const struct json *root, int line, struct fault *f);
-
-/* Calls fn with each line of a JSONL that is not blank. */
-static enum status each_line(const char *path, const struct text *bytes, line_fn *fn, void *ctx,
-                             struct fault *f)
-{
-    size_t at = bytes->n >= 3 && memcmp(bytes->p, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    for (int line = 1; at < bytes->n; line++) {
-        const char *p = bytes->p + at, *nl = memchr(p, '\n', bytes->n - at);
-        size_t n = nl ? (size_t)(nl - p) : bytes->n - at;
-        at += n + 1;
-        if (blank(p, n))
-            continue;
-        char where[300];
-        snprintf(where, sizeof where, "%s: line %d", path, line);
-        struct json_doc *doc = NULL;
-        enum status s = json_parse(&doc, p, n, where, f);
-        if (s != ST_OK && f->remedy[0] == '\0')
-            fault_remedy(f, "mend or remove that line: each holds one JSON object in UTF-8");
-        if (s != ST_OK)
-            return s;
-        if (json_kind(json_root(doc)) != JSON_OBJECT) {
-            fault_set(f, ST_FORMAT, "%s is not a JSON object", where);
-            s = fault_remedy(f, "each line holds one object, such as {\"text\": \"…\"}");
-        } else {
-            s = fn(ctx, json_root(doc), line, f);
-        }
-        json_close(&doc);
-        if (s != ST_OK)
-            return s;
-    }
-    return ST_OK;
-}
+/* ---- reading ---------------------------------------------------------------------------------------- */
 
 static enum status add_line(void *ctx, const struct json *root, int line, struct fault *f)
 {
-    return dataset_add_line(ctx, root, line, f);
+    struct dataset *d = ctx;
+    size_t before = d->rows;
+    d->targetless = false;
+    if (d->o.watch && d->o.watch->line)
+        d->o.watch->line(d->o.watch->ctx, root, line);
+    enum status s = dataset_add_line(d, root, line, f);
+    if (s != ST_OK)
+        d->rows = before; /* a conversation's rows come all or none */
+    return s;
+}
+
+static enum status skip_line(void *ctx, int line, struct fault *f)
+{
+    struct dataset *d = ctx;
+    const struct dataset_watch *w = d->o.watch;
+    if (f->code == ST_NOMEM || f->code == ST_IO)
+        return f->code;
+    w->bad(w->ctx, d->path, line, d->targetless, f);
+    d->targetless = false;
+    return ST_OK;
 }
 
 /* Plain text: one token stream cut at seq_max. A last piece of one token has nothing to predict. */
-static enum status add_stream(struct dataset *d, const struct text *bytes, struct fault *f)
+static enum status add_stream(struct dataset *d, struct lines *l, struct fault *f)
 {
     struct ids ids = {0};
-    struct text all = {0};
+    struct text bytes = {0}, all = {0};
+    size_t most = (size_t)d->o.seq_max;
     d->kind = "plain text";
-    enum status s =
-        tokenizer_encode(d->o.tokenizer, &ids, bytes->p, bytes->n, TOKENIZER_ADD_SPECIAL, f);
-    if (s != ST_OK && s != ST_NOMEM)
-        fault_set(f, s, "%s is not a text in UTF-8", d->path);
-    for (size_t i = 0; s == ST_OK && i < (size_t)d->o.seq_max && i < ids.n; i++)
-        s = text_add(&all, "\1", 1, f);
-    for (size_t at = 0; s == ST_OK && at + 1 < ids.n; at += (size_t)d->o.seq_max) {
-        size_t n = ids.n - at < (size_t)d->o.seq_max ? ids.n - at : (size_t)d->o.seq_max;
+    enum status s = lines_rest(l, &bytes, f);
+    if (s == ST_OK) {
+        s = tokenizer_encode(d->o.tokenizer, &ids, bytes.p, bytes.n, TOKENIZER_ADD_SPECIAL, f);
+        if (s != ST_OK && s != ST_NOMEM)
+            fault_set(f, s, "%s is not a text in UTF-8", d->path);
+    }
+    text_free(&bytes);
+    if (s == ST_OK)
+        s = dataset_mark(&all, 0, ids.n < most ? ids.n : most, 1, f);
+    for (size_t at = 0; s == ST_OK && at + 1 < ids.n; at += most) {
+        size_t n = ids.n - at < most ? ids.n - at : most;
         struct ids piece = {ids.p + at, n, n};
         struct text target = {all.p, n, n};
         if (n > 1)
@@ -137,55 +116,155 @@ static enum status add_stream(struct dataset *d, const struct text *bytes, struc
     return s;
 }
 
-enum status dataset_parse(struct dataset **out, const char *path, const char *bytes, size_t n,
-                          const struct dataset_options *o, struct fault *f)
+/* Appends a file's rows. */
+static enum status add_file(struct dataset *d, struct lines *l, const char *path, double weight,
+                            struct fault *f)
 {
-    const struct text all = {(char *)(uintptr_t)bytes, n, n};
+    struct dataset_part *p = realloc(d->part, (d->parts + 1) * sizeof *p);
+    char *copy = p ? strdup(path) : NULL;
+    d->part = p ? p : d->part;
+    if (!copy)
+        return fault_nomem(f, "a path", strlen(path));
+    p[d->parts++] = (struct dataset_part){.path = copy, .kind = "", .weight = weight};
+    d->path = copy;
+    d->kind = "";
+    size_t before = d->rows;
+    bool lenient = d->o.watch && d->o.watch->bad;
+    enum status s = dataset_is_text(path)
+                        ? add_stream(d, l, f)
+                        : dataset_each_line(l, path, add_line, lenient ? skip_line : NULL, d, f);
+    d->part[d->parts - 1].kind = d->kind;
+    unsigned char sum[4];
+    for (int i = 0; i < 4; i++)
+        sum[i] = (unsigned char)(lines_crc(l) >> 8 * i);
+    d->identity = d->parts == 1 ? lines_crc(l) : crc32c(d->identity, sum, sizeof sum);
+    if (s == ST_OK && d->rows == before && !lenient) {
+        fault_set(f, ST_FORMAT, "%s holds no rows", path);
+        s = fault_remedy(f, "it needs at least one line such as {\"text\": \"…\"}");
+    }
+    return s;
+}
+
+static enum status dataset_new(struct dataset **out, const struct dataset_options *o,
+                               struct fault *f)
+{
     struct dataset *d = calloc(1, sizeof *d);
     if (!d)
         return fault_nomem(f, "a dataset", sizeof *d);
     d->o = *o;
-    d->kind = "";
-    d->path = strdup(path);
-    enum status s = d->path ? ST_OK : fault_nomem(f, "a path", strlen(path));
+    enum status s = tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
+                                    o->temp_folder ? o->temp_folder : "/tmp", f);
     if (s == ST_OK)
-        d->identity = crc32c(0, bytes, n);
+        *out = d;
+    else
+        free(d);
+    return s;
+}
+
+/* All rows are there, unless s says otherwise. */
+static enum status finish(struct dataset **out, struct dataset *d, enum status s, struct fault *f)
+{
     if (s == ST_OK)
-        s = ends_with(path, ".txt") ? add_stream(d, &all, f)
-                                    : each_line(path, &all, add_line, d, f);
-    if (s == ST_OK && d->rows == 0) {
-        fault_set(f, ST_FORMAT, "%s holds no rows", path);
-        s = fault_remedy(f, "it needs at least one line such as {\"text\": \"…\"}");
-    }
+        s = tokenstore_seal(d->store, f);
     if (s != ST_OK) {
         dataset_close(&d);
         return s;
     }
+    dataset_measure(d);
     *out = d;
     return ST_OK;
+}
+
+enum status dataset_parse(struct dataset **out, const char *path, const char *bytes, size_t n,
+                          const struct dataset_options *o, struct fault *f)
+{
+    struct dataset *d = NULL;
+    struct lines *l = NULL;
+    enum status s = dataset_new(&d, o, f);
+    if (s != ST_OK)
+        return s;
+    s = lines_open_memory(&l, path, bytes, n, f);
+    if (s == ST_OK)
+        s = add_file(d, l, path, 1, f);
+    lines_close(&l);
+    return finish(out, d, s, f);
+}
+
+enum status dataset_open_files(struct dataset **out, const struct dataset_file *files, size_t n,
+                               const struct dataset_options *o, struct fault *f)
+{
+    struct dataset *d = NULL;
+    enum status s = dataset_new(&d, o, f);
+    if (s != ST_OK)
+        return s;
+    for (size_t i = 0; s == ST_OK && i < n; i++) {
+        struct lines *l = NULL;
+        s = lines_open(&l, files[i].path, f);
+        if (s == ST_OK)
+            s = add_file(d, l, files[i].path, files[i].weight, f);
+        lines_close(&l);
+    }
+    return finish(out, d, s, f);
 }
 
 enum status dataset_open(struct dataset **out, const char *path, const struct dataset_options *o,
                          struct fault *f)
 {
-    struct text bytes = {0};
-    enum status s = file_read(&bytes, path, SIZE_MAX, f);
-    if (s == ST_OK)
-        s = dataset_parse(out, path, bytes.p ? bytes.p : "", bytes.n, o, f);
-    text_free(&bytes);
-    return s;
+    struct dataset_file file = {(char *)(uintptr_t)path, 1};
+    return dataset_open_files(out, &file, 1, o, f);
 }
 
-void dataset_close(struct dataset **d)
+void dataset_close(struct dataset **out)
 {
-    if (!*d)
+    struct dataset *d = *out;
+    *out = NULL;
+    if (!d)
         return;
-    ids_free(&(*d)->ids);
-    text_free(&(*d)->target);
-    free((*d)->row);
-    free((*d)->path);
-    free(*d);
-    *d = NULL;
+    for (size_t i = 0; i < d->parts; i++)
+        free((char *)(uintptr_t)d->part[i].path);
+    free(d->part);
+    free(d->row);
+    tokenstore_close(&d->store);
+    free(d);
+}
+
+/* ---- what there is ---------------------------------------------------------------------------------- */
+
+static void name_kinds(struct dataset *d)
+{
+    size_t n = 0;
+    d->kinds[0] = '\0';
+    for (size_t i = 0; i < d->parts; i++) {
+        size_t j = 0;
+        while (j < i && strcmp(d->part[j].kind, d->part[i].kind) != 0)
+            j++;
+        if (j == i && d->part[i].kind[0] && n < sizeof d->kinds)
+            n += (size_t)snprintf(d->kinds + n, sizeof d->kinds - n, "%s%s", n > 0 ? " and " : "",
+                                  d->part[i].kind);
+    }
+}
+
+void dataset_measure(struct dataset *d)
+{
+    struct dataset_stats s = {.rows = d->rows};
+    for (size_t i = 0; i < d->parts; i++)
+        d->part[i].rows = 0;
+    for (size_t i = 0; i < d->rows; i++) {
+        const struct row_entry *e = &d->row[i], *last = i > 0 ? e - 1 : NULL;
+        const struct row_entry *next = i + 1 < d->rows ? e + 1 : NULL;
+        struct dataset_part *p = &d->part[e->file];
+        p->first = p->rows++ == 0 ? i : p->first;
+        s.tokens += (size_t)e->n;
+        s.targets += (size_t)e->targets;
+        s.cut_rows += e->cut > 0;
+        s.cut_tokens += (size_t)e->cut;
+        s.longest = (size_t)e->n > s.longest ? (size_t)e->n : s.longest;
+        bool begins = !last || last->line != e->line || last->file != e->file;
+        s.split += begins && next && next->line == e->line && next->file == e->file &&
+                   !dataset_is_text(p->path);
+    }
+    d->stats = s;
+    name_kinds(d);
 }
 
 size_t dataset_rows(const struct dataset *d)
@@ -196,9 +275,13 @@ size_t dataset_rows(const struct dataset *d)
 struct row dataset_row(const struct dataset *d, size_t i)
 {
     const struct row_entry *e = &d->row[i];
-    struct row r = {d->ids.p + e->at, (const uint8_t *)d->target.p + e->at, e->n, e->targets,
-                    e->line};
-    return r;
+    return (struct row){.ids = tokenstore_ids(d->store, e->at),
+                        .target = tokenstore_targets(d->store, e->at, (size_t)e->n),
+                        .n = e->n,
+                        .targets = e->targets,
+                        .cut = e->cut,
+                        .line = e->line,
+                        .file = e->file};
 }
 
 struct dataset_stats dataset_stats(const struct dataset *d)
@@ -208,7 +291,7 @@ struct dataset_stats dataset_stats(const struct dataset *d)
 
 const char *dataset_kind(const struct dataset *d)
 {
-    return d->kind;
+    return d->kinds;
 }
 
 uint32_t dataset_identity(const struct dataset *d)
@@ -216,80 +299,12 @@ uint32_t dataset_identity(const struct dataset *d)
     return d->identity;
 }
 
-/* ---- texts and folders -------------------------------------------------------------------------- */
-
-struct joined {
-    struct text *out;
-    const char *path;
-};
-
-static enum status join_line(void *ctx, const struct json *root, int line, struct fault *f)
+size_t dataset_parts(const struct dataset *d)
 {
-    struct joined *j = ctx;
-    const char *text = json_string(json_get(root, "text"));
-    if (!text) {
-        fault_set(f, ST_FORMAT, "%s: line %d has no \"text\"", j->path, line);
-        return fault_remedy(f, "only text rows make one stream; --mode rows scores other rows");
-    }
-    enum status s = j->out->n > 0 ? text_adds(j->out, "\n\n", f) : ST_OK;
-    return s == ST_OK ? text_adds(j->out, text, f) : s;
+    return d->parts;
 }
 
-enum status dataset_text(struct text *out, const char *path, struct fault *f)
+struct dataset_part dataset_part(const struct dataset *d, size_t i)
 {
-    struct text bytes = {0};
-    enum status s = file_read(&bytes, path, SIZE_MAX, f);
-    if (s == ST_OK && ends_with(path, ".jsonl")) {
-        struct joined j = {out, path};
-        s = each_line(path, &bytes, join_line, &j, f);
-    } else if (s == ST_OK) {
-        s = text_add(out, bytes.p, bytes.n, f);
-    }
-    text_free(&bytes);
-    return s;
-}
-
-/* path/name.jsonl, else path/name.txt, else NULL. */
-static enum status find_split(char **out, const char *path, const char *name, struct fault *f)
-{
-    static const char *const ends[] = {".jsonl", ".txt"};
-    *out = NULL;
-    for (int i = 0; i < 2; i++) {
-        struct text t = {0};
-        struct stat st;
-        enum status s = text_addf(&t, f, "%s/%s%s", path, name, ends[i]);
-        if (s != ST_OK)
-            return s;
-        if (stat(t.p, &st) == 0) {
-            *out = t.p;
-            return ST_OK;
-        }
-        text_free(&t);
-    }
-    return ST_OK;
-}
-
-enum status dataset_find(char **train, char **valid, char **test, const char *path, struct fault *f)
-{
-    struct stat st;
-    *train = *valid = *test = NULL;
-    if (stat(path, &st) != 0) {
-        fault_set(f, ST_ABSENT, "%s: there is no such file or folder", path);
-        return fault_remedy(f, "--data takes a .jsonl or .txt file, or a folder with train.jsonl");
-    }
-    if (!S_ISDIR(st.st_mode)) {
-        *train = strdup(path);
-        return *train ? ST_OK : fault_nomem(f, "a path", strlen(path));
-    }
-    enum status s = find_split(train, path, "train", f);
-    if (s == ST_OK)
-        s = find_split(valid, path, "valid", f);
-    if (s == ST_OK)
-        s = find_split(test, path, "test", f);
-    if (s != ST_OK) {
-        free(*train);
-        free(*valid);
-        *train = *valid = NULL;
-    }
-    return s;
+    return d->part[i];
 }

@@ -3,30 +3,60 @@
 #define DATA_DATASET_IMPL_H
 
 #include "data/dataset.h"
+#include "data/lines.h"
+#include "data/tokenstore.h"
 
-/* Rows live in two growing arrays; a row is a range of them. */
 struct row_entry {
-    size_t at;
-    int n, targets, line;
+    uint64_t at; /* in the store */
+    int n, targets, cut, line, file;
 };
 
 struct dataset {
-    char *path;
     struct dataset_options o;
-    const char *kind; /* of the first row; all rows must be of it */
-    struct ids ids;
-    struct text target; /* one byte a token, 0 or 1 */
+    const char *path; /* of the file being read */
+    const char *kind; /* of its first row; all its rows must be of it */
+    bool targetless;  /* the line that just failed has nothing to predict, and is sound otherwise */
+    struct dataset_part *part; /* paths are owned */
+    size_t parts;
+    struct tokenstore *store; /* shared with what was held out */
     struct row_entry *row;
     size_t rows, cap;
-    struct dataset_stats stats;
+    struct dataset_stats stats; /* what dataset_measure counted */
+    char kinds[96];
     uint32_t identity;
 };
 
-/* Tokenizes one parsed line and appends its row or rows. */
+/* "FILE: line N WHAT" and its remedy. */
+enum status dataset_wrong(const struct dataset *d, int line, const char *what, const char *remedy,
+                          struct fault *f);
+/* The same for a line that is sound but for having nothing to predict. */
+enum status dataset_targetless(struct dataset *d, int line, const char *what, const char *remedy,
+                               struct fault *f);
+
+/* Tokenizes one parsed line and appends its row or rows (dataset_kind.c). */
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f);
+
+/* A conversation, through the template: its row, or its rows (dataset_chat.c). */
+enum status dataset_add_chat(struct dataset *d, const struct json *messages,
+                             const struct json *tools, int line, struct fault *f);
+
+/* Marks tokens [from, to) of a row as targets (1) or not (0), growing the marks as needed. */
+enum status dataset_mark(struct text *target, size_t from, size_t to, char value, struct fault *f);
 
 /* Appends a row cut to seq_max: ids, and for each whether it is to be predicted. */
 enum status dataset_add_row(struct dataset *d, const struct ids *ids, const struct text *target,
                             int line, struct fault *f);
+
+/* Counts stats, the parts' rows and kinds anew. */
+void dataset_measure(struct dataset *d);
+
+/* Calls fn with each line of JSON that is not blank. A fault of fn, or a line that is not a JSON object,
+ * goes to `skip` if that is not NULL, which tells whether to go on. */
+typedef enum status dataset_line_fn(void *ctx, const struct json *root, int line, struct fault *f);
+typedef enum status dataset_skip_fn(void *ctx, int line, struct fault *f);
+enum status dataset_each_line(struct lines *l, const char *path, dataset_line_fn *fn,
+                              dataset_skip_fn *skip, void *ctx, struct fault *f);
+
+bool dataset_is_text(const char *path); /* .txt, .txt.gz */
 
 #endif

@@ -1,4 +1,5 @@
 /* Which rows come when: permutations, packing, micro-batches and windows. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,29 +8,70 @@
 
 /* Keeps shuffles apart from other uses of the seed (initial adapters, dropout). */
 static const uint64_t SHUFFLE_STREAM = 0x53485546464C45ull;
+static const uint64_t WEIGHT_STREAM = 0x574549474854ull << 8;
 
 struct sampler {
     const struct dataset *d;
     struct sampler_options o;
-    size_t rows;
-    uint32_t *order; /* the epoch's permutation of the rows */
-    uint32_t
-        *first; /* [units + 1] where each batch row (a row, or a pack of rows) begins in order */
+    size_t rows;     /* of a pass, each as often as its file's weight says */
+    uint32_t *order; /* [rows] the pass's permutation of them */
+    uint32_t *first; /* [units + 1] where each batch row (a row, or a pack) begins in order */
     size_t units;
     struct sampler_state at;
     int rows_max;
 };
 
-/* Fisher-Yates with one counter-based draw a place: a function of (seed, epoch) alone. */
+/* A number below n: one counter-based draw. */
+static size_t draw(const struct sampler *s, uint64_t stream, uint64_t i, size_t n)
+{
+    uint32_t w[4];
+    rng_philox(w, s->o.seed, stream, i);
+    return (size_t)(((unsigned __int128)((uint64_t)w[0] << 32 | w[1]) * n) >> 64);
+}
+
+/* How many of a file's rows come once more than the whole part of its weight says. */
+static size_t once_more(const struct dataset_part *p)
+{
+    size_t whole = (size_t)p->weight;
+    size_t n = (size_t)((p->weight - (double)whole) * (double)p->rows + 0.5);
+    return whole == 0 && n == 0 && p->rows > 0 ? 1 : n;
+}
+
+static size_t rows_of_pass(const struct dataset *d)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < dataset_parts(d); i++) {
+        struct dataset_part p = dataset_part(d, i);
+        rows += (size_t)p.weight * p.rows + once_more(&p);
+    }
+    return rows;
+}
+
+/* The rows of a pass in the files' order: each file so often as its weight's whole part says, then those
+ * of its rows that come once more (selection sampling: exactly so many, each as likely). */
+static void list_rows(const struct sampler *s, uint64_t epoch)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < dataset_parts(s->d); i++) {
+        struct dataset_part p = dataset_part(s->d, i);
+        for (size_t times = (size_t)p.weight; times > 0; times--)
+            for (size_t r = 0; r < p.rows; r++)
+                s->order[n++] = (uint32_t)(p.first + r);
+        size_t want = once_more(&p);
+        for (size_t r = 0; want > 0; r++)
+            if (draw(s, WEIGHT_STREAM + epoch, p.first + r, p.rows - r) < want) {
+                s->order[n++] = (uint32_t)(p.first + r);
+                want--;
+            }
+    }
+}
+
+/* Fisher-Yates: a function of (seed, epoch) alone. */
 static void permute(const struct sampler *s, uint64_t epoch)
 {
-    for (size_t i = 0; i < s->rows; i++)
-        s->order[i] = (uint32_t)i;
+    list_rows(s, epoch);
     for (size_t i = s->rows - 1; s->o.shuffle && i > 0; i--) {
-        uint32_t w[4];
-        rng_philox(w, s->o.seed, SHUFFLE_STREAM + epoch, i);
-        uint64_t draw = (uint64_t)w[0] << 32 | w[1];
-        size_t j = (size_t)(((unsigned __int128)draw * (i + 1)) >> 64);
+        size_t j = draw(s, SHUFFLE_STREAM + epoch, i, i + 1);
         uint32_t t = s->order[i];
         s->order[i] = s->order[j];
         s->order[j] = t;
@@ -59,19 +101,39 @@ static int by_length(const void *a, const void *b)
     return *(const int *)b - *(const int *)a;
 }
 
+/* How often one row can come in a micro-batch: as its weight says, for each pass that the batch may reach
+ * into. In the files' order a batch meets a row again only after all others. */
+static size_t times_max(const struct sampler *s)
+{
+    size_t batch = (size_t)s->o.batch, passes = 1, copies = 1;
+    for (size_t i = 0; i < dataset_parts(s->d); i++) {
+        size_t c = (size_t)ceil(dataset_part(s->d, i).weight);
+        copies = c > copies ? c : copies;
+    }
+    if (s->o.epochs != 1 && batch > 1)
+        passes = s->o.shuffle || copies > 1 ? (batch - 2) / s->rows + 2
+                                            : (batch + s->rows - 1) / s->rows;
+    return copies * passes;
+}
+
 /* No micro-batch is larger than its `batch` longest rows, or than `batch` full packs. */
 static enum status find_rows_max(struct sampler *s, struct fault *f)
 {
-    int *n = malloc(s->rows * sizeof *n);
+    size_t rows = dataset_rows(s->d), batch = (size_t)s->o.batch, times = times_max(s);
+    int *n = malloc((rows + 1) * sizeof *n);
     if (!n)
-        return fault_nomem(f, "row lengths", s->rows * sizeof *n);
+        return fault_nomem(f, "row lengths", rows * sizeof *n);
     int64_t sum = 0, all = 0;
-    for (size_t i = 0; i < s->rows; i++)
-        all += n[i] = dataset_row(s->d, i).n;
-    qsort(n, s->rows, sizeof *n, by_length);
-    for (size_t i = 0; i < (size_t)s->o.batch; i++)
-        sum += s->o.packing ? s->o.seq_max : n[i % s->rows];
-    if (s->o.packing && s->o.epochs > 0 && all * s->o.epochs < sum)
+    for (size_t i = 0; i < rows; i++) {
+        struct row r = dataset_row(s->d, i);
+        n[i] = r.n;
+        all += (int64_t)ceil(dataset_part(s->d, (size_t)r.file).weight) * r.n;
+    }
+    qsort(n, rows, sizeof *n, by_length);
+    for (size_t i = 0; i < batch && (s->o.packing || i / times < rows); i++)
+        sum += s->o.packing ? s->o.seq_max : n[i / times];
+    if (s->o.packing && s->o.epochs > 0 && all <= INT64_MAX / s->o.epochs &&
+        all * s->o.epochs < sum)
         sum = all * s->o.epochs;
     free(n);
     if (sum > INT32_MAX / 2) {
@@ -90,10 +152,11 @@ enum status sampler_new(struct sampler **out, const struct dataset *d,
         return fault_nomem(f, "a sampler", sizeof *s);
     s->d = d;
     s->o = *o;
-    s->rows = dataset_rows(d);
+    s->rows = rows_of_pass(d);
     enum status st = ST_OK;
-    if (s->rows > UINT32_MAX / 2)
-        st = fault_set(f, ST_RANGE, "a dataset of %zu rows is too large", s->rows);
+    if (s->rows == 0 || s->rows > UINT32_MAX / 2)
+        st = fault_set(f, ST_RANGE, "a dataset of %zu rows is too %s", s->rows,
+                       s->rows == 0 ? "small" : "large");
     if (st == ST_OK) {
         s->order = malloc(s->rows * sizeof *s->order);
         s->first = malloc((s->rows + 1) * sizeof *s->first);
@@ -265,6 +328,23 @@ enum status sampler_windows(int64_t *out, const struct sampler *s, struct fault 
     }
     *out = (units + a_window - 1) / a_window;
     return ST_OK;
+}
+
+double sampler_waste(const struct sampler *s)
+{
+    int64_t used = 0, padded = 0;
+    size_t batch = (size_t)s->o.batch;
+    for (size_t from = 0; from < s->units; from += batch) {
+        size_t to = s->units - from < batch ? s->units : from + batch;
+        int longest = s->o.packing ? s->o.seq_max : 0;
+        for (uint32_t i = s->first[from]; i < s->first[to]; i++) {
+            int n = dataset_row(s->d, s->order[i]).n;
+            used += n;
+            longest = n > longest ? n : longest;
+        }
+        padded += (int64_t)longest * (int64_t)(to - from);
+    }
+    return 1 - (double)used / (double)padded;
 }
 
 struct sampler_state sampler_tell(const struct sampler *s)

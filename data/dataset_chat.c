@@ -1,82 +1,8 @@
-/* From one JSON line to its row or rows: the three kinds, the chat template, and which tokens are
- * targets. */
+/* A conversation through the model's chat template: its row or rows, and which tokens are targets. */
 #include <string.h>
 
 #include "data/dataset_impl.h"
 #include "data/json.h"
-
-static enum status wrong(const struct dataset *d, int line, const char *what, const char *remedy,
-                         struct fault *f)
-{
-    fault_set(f, ST_FORMAT, "%s: line %d %s", d->path, line, what);
-    return fault_remedy(f, "%s", remedy);
-}
-
-/* Marks tokens [from, to) of a row as targets (1) or not (0), growing the marks as needed. */
-static enum status mark(struct text *target, size_t from, size_t to, char value, struct fault *f)
-{
-    while (target->n < to) {
-        enum status s = text_add(target, "\0", 1, f);
-        if (s != ST_OK)
-            return s;
-    }
-    for (size_t i = from; i < to; i++)
-        target->p[i] = value;
-    return ST_OK;
-}
-
-static enum status add_eos(const struct dataset *d, struct ids *ids, struct fault *f)
-{
-    int eos = tokenizer_eos(d->o.tokenizer);
-    if (eos < 0 || (ids->n > 0 && ids->p[ids->n - 1] == eos))
-        return ST_OK;
-    return ids_add(ids, eos, f);
-}
-
-static enum status text_row(struct dataset *d, const char *text, int line, struct fault *f)
-{
-    struct ids ids = {0};
-    struct text target = {0};
-    if (text[0] == '\0')
-        return wrong(d, line, "has an empty text and so no target to train on",
-                     "remove the line, or give it a text", f);
-    enum status s =
-        tokenizer_encode(d->o.tokenizer, &ids, text, strlen(text), TOKENIZER_ADD_SPECIAL, f);
-    if (s == ST_OK)
-        s = add_eos(d, &ids, f);
-    if (s == ST_OK)
-        s = mark(&target, 0, ids.n, 1, f);
-    if (s == ST_OK)
-        s = dataset_add_row(d, &ids, &target, line, f);
-    ids_free(&ids);
-    text_free(&target);
-    return s;
-}
-
-/* Without a template: prompt and completion tokenized apart, so that training sees the boundary that
- * generation will. */
-static enum status plain_pair(struct dataset *d, const char *prompt, const char *completion,
-                              int line, struct fault *f)
-{
-    struct ids ids = {0};
-    struct text target = {0};
-    enum status s =
-        tokenizer_encode(d->o.tokenizer, &ids, prompt, strlen(prompt), TOKENIZER_ADD_SPECIAL, f);
-    size_t boundary = ids.n;
-    if (s == ST_OK)
-        s = tokenizer_encode(d->o.tokenizer, &ids, completion, strlen(completion), 0, f);
-    if (s == ST_OK)
-        s = add_eos(d, &ids, f);
-    if (s == ST_OK)
-        s = mark(&target, d->o.mask_prompt ? boundary : 0, ids.n, 1, f);
-    if (s == ST_OK)
-        s = dataset_add_row(d, &ids, &target, line, f);
-    ids_free(&ids);
-    text_free(&target);
-    return s;
-}
-
-/* ---- chat ------------------------------------------------------------------------------------------ */
 
 struct chat_job {
     struct dataset *d;
@@ -138,7 +64,7 @@ static enum status mark_span(struct chat_job *j, const struct text *text, size_t
     enum status s = tokens_before(&from, j, text, &j->ids, at, f);
     if (s == ST_OK)
         s = tokens_before(&to, j, text, &j->ids, end, f);
-    return s == ST_OK ? mark(&j->target, from, to, 1, f) : s;
+    return s == ST_OK ? dataset_mark(&j->target, from, to, 1, f) : s;
 }
 
 /* Tokenizes text into j->ids and marks everything or nothing. */
@@ -146,7 +72,7 @@ static enum status take_text(struct chat_job *j, const struct text *text, char a
 {
     j->ids.n = j->target.n = 0;
     enum status s = tokenizer_encode(j->d->o.tokenizer, &j->ids, text->p, text->n, 0, f);
-    return s == ST_OK ? mark(&j->target, 0, j->ids.n, all, f) : s;
+    return s == ST_OK ? dataset_mark(&j->target, 0, j->ids.n, all, f) : s;
 }
 
 static bool is_assistant(const struct json *message)
@@ -251,84 +177,26 @@ static bool says_something(const struct json *m)
            json_count(json_get(m, "tool_calls")) > 0;
 }
 
-static enum status messages_row(struct dataset *d, const struct json *messages,
-                                const struct json *tools, int line, struct fault *f)
+enum status dataset_add_chat(struct dataset *d, const struct json *messages,
+                             const struct json *tools, int line, struct fault *f)
 {
     bool answered = false;
     if (json_kind(messages) != JSON_ARRAY || !json_first(messages))
-        return wrong(d, line, "has no list of messages",
-                     "\"messages\" is a list of {role, content}", f);
+        return dataset_wrong(d, line, "has no list of messages",
+                             "\"messages\" is a list of {role, content}", f);
     for (const struct json *m = json_first(messages); m; m = json_next(m)) {
         if (json_kind(m) != JSON_OBJECT || !json_string(json_get(m, "role")))
-            return wrong(d, line, "has a message without a role",
-                         "each message is an object with \"role\" and \"content\"", f);
+            return dataset_wrong(d, line, "has a message without a role",
+                                 "each message is an object with \"role\" and \"content\"", f);
         answered = answered || (is_assistant(m) && says_something(m));
     }
     if (!answered)
-        return wrong(d, line, "has no assistant message that says anything, and so no target",
-                     "remove the line, or give it an assistant message", f);
+        return dataset_targetless(d, line,
+                                  "has no assistant message that says anything, and so no target",
+                                  "remove the line, or give it an assistant message", f);
     if (!d->o.chat)
-        return wrong(d, line, "is a conversation, and the model has no chat template",
-                     "use a model with a chat template, or rows of {\"text\": \"…\"}", f);
+        return dataset_wrong(d, line, "is a conversation, and the model has no chat template",
+                             "use a model with a chat template, or rows of {\"text\": \"…\"}", f);
     struct chat_job j = {.d = d, .messages = messages, .tools = tools, .line = line};
     return chat_rows(&j, f);
-}
-
-static enum status pair_row(struct dataset *d, const struct json *root, int line, struct fault *f)
-{
-    const char *prompt = json_string(json_get(root, "prompt"));
-    const char *completion = json_string(json_get(root, "completion"));
-    if (!prompt || !completion)
-        return wrong(d, line, "has a prompt or completion that is not a string",
-                     "both are strings: {\"prompt\": \"…\", \"completion\": \"…\"}", f);
-    if (completion[0] == '\0')
-        return wrong(d, line, "has an empty completion and so no target to train on",
-                     "remove the line, or give it a completion", f);
-    if (!d->o.chat)
-        return plain_pair(d, prompt, completion, line, f);
-    struct json_doc *doc = json_new_array();
-    if (!doc)
-        return fault_nomem(f, "a conversation", 0);
-    static const char *const roles[] = {"user", "assistant"};
-    const char *const texts[] = {prompt, completion};
-    for (int i = 0; i < 2; i++) {
-        struct json *m = json_add_object(json_edit(doc), NULL);
-        json_add_string(m, "role", roles[i]);
-        json_add_string(m, "content", texts[i]);
-    }
-    enum status s = messages_row(d, json_root(doc), NULL, line, f);
-    json_close(&doc);
-    return s;
-}
-
-static const char *kind_of(const struct json *root)
-{
-    if (json_get(root, "prompt") && json_get(root, "completion"))
-        return "prompt/completion";
-    if (json_get(root, "messages"))
-        return "messages";
-    return json_get(root, "text") ? "text" : NULL;
-}
-
-enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f)
-{
-    const char *kind = kind_of(root);
-    if (!kind)
-        return wrong(d, line, "has none of the known keys",
-                     "rows have \"text\", \"prompt\" and \"completion\", or \"messages\"", f);
-    if (d->kind[0] == '\0')
-        d->kind = kind;
-    if (strcmp(d->kind, kind) != 0) {
-        fault_set(f, ST_FORMAT, "%s: line %d is a %s row among %s rows", d->path, line, kind,
-                  d->kind);
-        return fault_remedy(f, "keep rows of one kind in a file");
-    }
-    if (strcmp(kind, "messages") == 0)
-        return messages_row(d, json_get(root, "messages"), json_get(root, "tools"), line, f);
-    if (strcmp(kind, "prompt/completion") == 0)
-        return pair_row(d, root, line, f);
-    const char *text = json_string(json_get(root, "text"));
-    if (!text)
-        return wrong(d, line, "has a text that is not a string", "\"text\" is a string", f);
-    return text_row(d, text, line, f);
 }

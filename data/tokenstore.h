@@ -1,0 +1,38 @@
+/* Rows of tokens, more than memory may hold: up to a limit they stay in memory, beyond it they go to a
+ * temporary file that has no name (it is gone when the program ends, however it ends) and is mapped
+ * for reading.
+ *
+ *     struct tokenstore *s = NULL;
+ *     tokenstore_open(&s, 256 << 20, "/tmp", f);
+ *     uint64_t at;
+ *     tokenstore_add(s, &at, ids, target, n, f);       // as many as there are
+ *     tokenstore_seal(s, f);                           // no more; from now on rows can be read
+ *     const int32_t *row = tokenstore_ids(s, at);      // borrowed
+ *     tokenstore_close(&s); */
+#ifndef DATA_TOKENSTORE_H
+#define DATA_TOKENSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/status.h"
+
+struct tokenstore;
+
+/* folder: where the temporary file goes; borrowed. */
+enum status tokenstore_open(struct tokenstore **out, size_t limit, const char *folder,
+                            struct fault *f);
+struct tokenstore *tokenstore_share(struct tokenstore *s); /* the last close frees it */
+void tokenstore_close(struct tokenstore **s);
+
+/* A row of n ids and n marks; *at is its address. Not after sealing. */
+enum status tokenstore_add(struct tokenstore *s, uint64_t *at, const int32_t *ids,
+                           const char *target, size_t n, struct fault *f);
+enum status tokenstore_seal(struct tokenstore *s, struct fault *f);
+
+const int32_t *tokenstore_ids(const struct tokenstore *s, uint64_t at);
+const uint8_t *tokenstore_targets(const struct tokenstore *s, uint64_t at, size_t n);
+bool tokenstore_spilled(const struct tokenstore *s); /* there is a temporary file */
+
+#endif
