@@ -13,6 +13,12 @@ struct kbuf {
     void *p; /* CPU: the host pointer; OpenCL: the cl_mem */
 };
 
+/* A library's product C [m,n] = A [m,depth] B [n,depth]^T, all f32: a measuring stick for bench/. */
+struct kern_rival {
+    const char *name; /* "CLBlast" */
+    void (*gemm)(kern *k, struct kref c, struct kref a, struct kref b, int m, int n, int depth);
+};
+
 /* Every call gets the handle; failures of the void ones stick (kern_stick). */
 struct kern_device {
     void (*close)(kern *k);
@@ -29,6 +35,7 @@ struct kern_device {
                                struct fault *f);
     void (*weight_free)(kern *k, struct kweight *w);
     enum status (*prepare)(kern *k, const struct kern_specs *s, struct fault *f);
+    const struct kern_rival *(*rival)(void); /* gives NULL where none is installed; may be NULL */
 };
 
 struct kweight {

@@ -1,4 +1,4 @@
-#include "kernels/ocl.h"
+#include "kernels/gemm/gemm_ocl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +160,7 @@ static const struct kern_device device = {
     .weight_load = ocl_weight_load,
     .weight_free = ocl_weight_free,
     .prepare = ocl_program_prepare,
+    .rival = gemm_rival,
 };
 
 /* What "auto" wants to know before it takes a device: that it compiles and computes. */

@@ -33,4 +33,7 @@ void gemm_ocl(kern *k, const struct gemm_ocl *g);
 /* A tile's name, or NULL for "few rows", that gemm_ocl would take: for reports. */
 const char *gemm_ocl_tile(const kern *k, enum gemm_side side, int rows, int cols);
 
+/* CLBlast, loaded at run time; NULL where it is not installed (gemm_rival_ocl.c). */
+const struct kern_rival *gemm_rival(void);
+
 #endif
