@@ -215,12 +215,16 @@ KERNEL(attention_dkv)(MAT(float, dk), MAT(float, dv), MAT(const float, dout), MA
         stage(t.k, in.key, k0, BWD_K, d.k_rows, 0);
         stage(t.v, in.v, k0, BWD_K, d.k_rows, 0);
     }
+    /* Query rows from `from` on, up to the first tile whose first row sees none of these keys: found
+     * before, because a loop with barriers should not be left in its middle. */
+    const int from = max(k0 - d.q_offset, 0);
+    int to = from;
+    while (to < d.q_rows && first_key(in.start, &d, to) < k0 + BWD_K)
+        to += BWD_Q;
     for (int head = kv * group; head < (kv + 1) * group; head++) {
         in.q.p = q_buf + q_at + head * HEAD_DIM;
         in.dout.p = dout_buf + dout_at + head * HEAD_DIM;
-        for (int q0 = max(k0 - d.q_offset, 0); q0 < d.q_rows; q0 += BWD_Q) {
-            if (first_key(in.start, &d, q0) >= k0 + BWD_K)
-                break;
+        for (int q0 = from; q0 < to; q0 += BWD_Q) {
             barrier(CLK_LOCAL_MEM_FENCE);
             stage_rows(t, in, &d, head, q0);
             if (CHUNKS == 1) {
