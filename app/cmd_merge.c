@@ -24,6 +24,7 @@ struct merging {
     uint64_t done;
     struct ids probe; /* what the proof compares logits over */
     double max_logit_diff;
+    bool made; /* the output was not there before */
 };
 
 enum { PROBE_ROWS = 64 };
@@ -109,10 +110,11 @@ static uint64_t total_bytes(const struct base *b)
     return n;
 }
 
-/* Output that a failed merge began must not look like a model: its files go again. */
+/* Output that a failed merge began must not look like a model: its files go again. In a folder that was
+ * there before they may be an earlier merge's, and stay. */
 static void undo(struct merging *m)
 {
-    bool hf = m->files != NULL;
+    bool hf = m->files != NULL && m->made;
     safetensors_out_close(&m->files);
     base_out_close(&m->h5);
     for (size_t i = 0; hf && i < base_files(m->session.base)->n; i++) {
@@ -216,10 +218,11 @@ static enum status prove(struct merging *m, struct fault *f)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static enum status check_output(const struct merging *m, struct fault *f)
+static enum status check_output(struct merging *m, struct fault *f)
 {
     enum file_kind kind = file_kind(m->output);
     bool hf = strcmp(m->format, "hf") == 0;
+    m->made = kind == FILE_ABSENT;
     if (hf && kind != FILE_ABSENT && kind != FILE_FOLDER) {
         fault_set(f, ST_RANGE, "%s is not a folder", m->output);
         return fault_remedy(f, "--format hf writes a folder; choose another -o");

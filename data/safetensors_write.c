@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,18 @@ static void take_back(const struct safetensors_out *w, size_t shards)
     }
 }
 
+/* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood in
+ * the folder in the other way, readers would go on finding it. Its index, or its one file, goes. */
+static enum status drop_other_form(const struct safetensors_out *w, struct fault *f)
+{
+    struct text t = {0};
+    enum status s = text_addf(&t, f, "%s%s", w->path, w->shard_count > 1 ? "" : ".index.json");
+    if (s == ST_OK && unlink(t.p) != 0 && errno != ENOENT)
+        s = file_fault(f, "remove", t.p, errno);
+    text_free(&t);
+    return s;
+}
+
 enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
 {
     const struct tensor *t = safetensors_next(w);
@@ -274,11 +287,11 @@ enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
             return f->code;
         }
     }
-    if (w->shard_count > 1 && write_index(w, f) != ST_OK)
+    if (w->shard_count > 1 && write_index(w, f) != ST_OK) {
         take_back(w, w->shard_count);
-    else
-        return ST_OK;
-    return f->code;
+        return f->code;
+    }
+    return drop_other_form(w, f);
 }
 
 void safetensors_out_close(struct safetensors_out **w)
