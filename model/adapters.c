@@ -144,17 +144,19 @@ static enum status choose(struct adapters *a, const struct model_config *c,
 }
 
 /* target_modules as adapter_config.json will hold it. With num_layers the full names stand there:
- * they say the same without layers_to_transform. */
+ * they say the same without layers_to_transform. So they do where a vision tower has layers of
+ * the same names, which PEFT would adapt too. */
 static enum status save_targets(struct adapters *a, const struct model_config *c,
                                 const struct adapter_targets *t, const char *text, bool some_layers,
                                 struct fault *f)
 {
     const struct family *fam = family_find(c->family);
     const char *name;
-    for (int i = 0; some_layers && i < a->count; i++)
+    bool whole = some_layers || (fam->nested && !adapter_targets_regex(t));
+    for (int i = 0; whole && i < a->count; i++)
         if (adapters_add_target(a, a->p[i].mod.name, strlen(a->p[i].mod.name), f) != ST_OK)
             return f->code;
-    if (some_layers)
+    if (whole)
         return ST_OK;
     a->target_is_regex = adapter_targets_regex(t);
     if (a->target_is_regex)
@@ -187,6 +189,7 @@ enum status adapters_new(struct adapters **out, const struct model_config *c,
         fault_nomem(f, "the adapters", sizeof *a);
         goto fail;
     }
+    a->family = family_find(c->family);
     a->rank = spec->rank;
     a->alpha = spec->alpha;
     a->dropout = spec->dropout;

@@ -20,7 +20,8 @@ struct adapter_entry {
 };
 
 struct adapters {
-    int rank; /* of the spec: what modules without a pattern have */
+    const struct family *family; /* knows the names that other files have for its modules */
+    int rank;                    /* of the spec: what modules without a pattern have */
     double alpha, dropout;
     bool use_rslora, target_is_regex, fan_in_fan_out;
     char **targets; /* target_modules as they are saved */

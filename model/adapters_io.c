@@ -31,12 +31,22 @@ static void take_values(struct adapters *a, const struct adapter_entry *e,
     memcpy(a->data + e->b, p->b, (size_t)e->mod.out * (size_t)e->rank * sizeof *p->b);
 }
 
-static const struct adapter_part *part_of(const struct adapter *file, const char *module)
+static const struct adapter_part *part_of(const struct adapters *a, const struct adapter_entry *e,
+                                          const struct adapter *file)
 {
     for (size_t i = 0; i < file->n; i++)
-        if (strcmp(file->p[i].module, module) == 0)
+        if (family_same(a->family, e->mod.name, file->p[i].module))
             return &file->p[i];
     return NULL;
+}
+
+/* Two names of one module: the later would silently win. */
+static enum status check_twice(const struct adapters *a, const struct adapter_entry *e,
+                               const char *dir, struct fault *f)
+{
+    if (adapters_at(a, e->mod.layer, (int)e->mod.slot) < a->count - 1)
+        return fault_set(f, ST_FORMAT, "%s holds two adapters of %s", dir, e->mod.name);
+    return ST_OK;
 }
 
 static enum status plan_file(struct adapters *a, const struct adapter *file,
@@ -49,7 +59,8 @@ static enum status plan_file(struct adapters *a, const struct adapter *file,
         return fault_nomem(f, "the list of adapters", file->n * sizeof *a->p);
     for (size_t i = 0; i < file->n; i++) {
         struct adapter_entry *e = &a->p[a->count++];
-        if (check_part(&e->mod, &file->p[i], c, dir, f) != ST_OK)
+        if (check_part(&e->mod, &file->p[i], c, dir, f) != ST_OK ||
+            check_twice(a, e, dir, f) != ST_OK)
             return f->code;
         e->rank = file->p[i].rank;
         e->alpha = file->p[i].alpha;
@@ -73,6 +84,7 @@ enum status adapters_load(struct adapters **out, const struct model_config *c, c
         fault_nomem(f, "the adapters", sizeof *a);
         goto fail;
     }
+    a->family = family_find(c->family);
     a->rank = file->rank;
     a->alpha = file->alpha;
     a->dropout = file->dropout;
@@ -82,7 +94,7 @@ enum status adapters_load(struct adapters **out, const struct model_config *c, c
     if (plan_file(a, file, c, dir, f) != ST_OK)
         goto fail;
     for (int i = 0; i < a->count; i++)
-        take_values(a, &a->p[i], part_of(file, a->p[i].mod.name));
+        take_values(a, &a->p[i], part_of(a, &a->p[i], file));
     adapter_close(&file);
     *out = a;
     return ST_OK;
@@ -97,7 +109,7 @@ static enum status same_plan(const struct adapters *a, const struct adapter *fil
 {
     for (int i = 0; i < a->count; i++) {
         const struct adapter_entry *e = &a->p[i];
-        const struct adapter_part *p = part_of(file, e->mod.name);
+        const struct adapter_part *p = part_of(a, e, file);
         if (!p)
             return fault_set(f, ST_FORMAT, "%s has no adapter of %s, which this run trains", dir,
                              e->mod.name);
@@ -111,7 +123,7 @@ static enum status same_plan(const struct adapters *a, const struct adapter *fil
     for (size_t i = 0; i < file->n; i++) {
         bool found = false;
         for (int j = 0; j < a->count && !found; j++)
-            found = strcmp(a->p[j].mod.name, file->p[i].module) == 0;
+            found = family_same(a->family, a->p[j].mod.name, file->p[i].module);
         if (!found)
             return fault_set(f, ST_FORMAT, "%s has an adapter of %s, which this run does not train",
                              dir, file->p[i].module);
@@ -126,7 +138,7 @@ enum status adapters_init_from(struct adapters *a, const char *dir, struct fault
         return f->code;
     enum status code = same_plan(a, file, dir, f);
     for (int i = 0; code == ST_OK && i < a->count; i++)
-        take_values(a, &a->p[i], part_of(file, a->p[i].mod.name));
+        take_values(a, &a->p[i], part_of(a, &a->p[i], file));
     if (code != ST_OK)
         fault_remedy(f, "give the same rank and target_modules as the adapter was made with");
     adapter_close(&file);

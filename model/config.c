@@ -42,51 +42,23 @@ enum status config_bool(const struct config_reader *r, bool *out, const char *ke
     return json_opt_bool(out, r->root, key, CONFIG_JSON, r->f);
 }
 
-static bool given(const struct json *root, const char *key)
-{
-    return json_kind(json_get(root, key)) != JSON_NULL;
-}
+/* ---- the family ---------------------------------------------------------------------------- */
 
-/* ---- what is refused ----------------------------------------------------------------------- */
-
-static enum status refuse_quantized(const struct config_reader *r)
+/* The object that describes the text part of a model of several parts. */
+static enum status enter_nested(struct config_reader *r)
 {
-    const struct json *q = json_get(r->root, "quantization_config");
-    const char *method = NULL;
-    if (json_kind(q) == JSON_NULL && !given(r->root, "quantization"))
-        return ST_OK;
-    if (json_kind(q) == JSON_OBJECT) {
-        method = json_string(json_get(q, "quant_method"));
-        if (!method && (json_bool(json_get(q, "load_in_4bit"), false) ||
-                        json_bool(json_get(q, "load_in_8bit"), false)))
-            method = "bitsandbytes";
-    }
-    fault_set(r->f, ST_UNSUPPORTED, "config.json: quantization_config: weights quantized by %.40s",
-              method ? method : "an unnamed method");
-    return fault_remedy(r->f,
-                        "take the checkpoint in bf16, f16 or f32 that this one was made from");
-}
-
-/* Keys that make another model of a known family, whatever their value or when true. */
-static enum status refuse_switches(const struct config_reader *r)
-{
-    static const char *const present[] = {
-        "num_experts",  "num_local_experts", "n_routed_experts", "moe_intermediate_size",
-        "kv_lora_rank", "vision_config",     "text_config"};
-    static const char *const on[] = {"is_encoder_decoder", "add_cross_attention",
-                                     "use_bidirectional_attention",
-                                     "scale_attn_by_inverse_layer_idx", "use_mrope"};
-    for (size_t i = 0; i < sizeof present / sizeof *present; i++) {
-        if (given(r->root, present[i]))
-            return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s is not supported for %s",
-                             present[i], r->c->family);
-    }
-    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
-        if (json_bool(json_get(r->root, on[i]), false))
-            return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s is not supported for %s", on[i],
-                             r->c->family);
-    }
-    return refuse_quantized(r);
+    const char *key = r->family->nested, *type = NULL;
+    const struct json *inner = json_get(r->outer, key);
+    if (json_kind(inner) != JSON_OBJECT)
+        return fault_set(r->f, ST_FORMAT, "config.json: %s %s", key,
+                         json_kind(inner) == JSON_NULL ? "is missing" : "is not an object");
+    r->root = inner;
+    if (json_opt_string(&type, inner, "model_type", CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    if (type && strcmp(type, r->family->nested_type) != 0)
+        return fault_set(r->f, ST_UNSUPPORTED,
+                         "config.json: %s: model_type \"%.60s\" is not supported", key, type);
+    return ST_OK;
 }
 
 static enum status read_family(struct config_reader *r)
@@ -104,7 +76,9 @@ static enum status read_family(struct config_reader *r)
         return fault_remedy(r->f, "supported are %s", family_names());
     }
     memcpy(r->c->family, name, strlen(name) + 1);
-    return refuse_switches(r);
+    if (r->family->nested && enter_nested(r) != ST_OK)
+        return r->f->code;
+    return config_refuse(r);
 }
 
 /* ---- sizes --------------------------------------------------------------------------------- */
@@ -131,12 +105,22 @@ static enum status read_sizes_llama(const struct config_reader *r)
 {
     struct model_config *c = r->c;
     const struct family_defaults *d = &r->family->absent;
-    if (need_int(r, &c->hidden, "hidden_size", DIM_MAX) != ST_OK ||
-        need_int(r, &c->inter, "intermediate_size", INTER_MAX) != ST_OK ||
-        need_int(r, &c->layers, "num_hidden_layers", LAYERS_MAX) != ST_OK ||
-        need_int(r, &c->heads, "num_attention_heads", HEADS_MAX) != ST_OK ||
-        need_int(r, &c->vocab, "vocab_size", VOCAB_MAX) != ST_OK)
-        return r->f->code;
+    const struct {
+        int *to;
+        const char *key;
+        int absent, max;
+    } sizes[] = {{&c->hidden, "hidden_size", d->hidden, DIM_MAX},
+                 {&c->inter, "intermediate_size", d->inter, INTER_MAX},
+                 {&c->layers, "num_hidden_layers", d->layers, LAYERS_MAX},
+                 {&c->heads, "num_attention_heads", d->heads, HEADS_MAX},
+                 {&c->vocab, "vocab_size", d->vocab, VOCAB_MAX}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        *sizes[i].to = sizes[i].absent;
+        if (sizes[i].absent > 0 && !json_get(r->root, sizes[i].key))
+            continue;
+        if (need_int(r, sizes[i].to, sizes[i].key, sizes[i].max) != ST_OK)
+            return r->f->code;
+    }
     bool absent = !json_get(r->root, "num_key_value_heads"); /* null: as many as heads */
     c->kv_heads = absent && d->kv_heads > 0 ? d->kv_heads : c->heads;
     c->head_dim = d->head_dim;
@@ -197,6 +181,14 @@ static enum status read_act(const struct config_reader *r)
                      name, r->c->family);
 }
 
+/* null turns a cap off. */
+static enum status read_cap(const struct config_reader *r, double *cap, const char *key)
+{
+    if (json_get(r->root, key))
+        *cap = 0;
+    return opt_number(r, cap, key, 1e-3, 1e6);
+}
+
 static enum status read_scores(const struct config_reader *r)
 {
     struct model_config *c = r->c;
@@ -207,19 +199,32 @@ static enum status read_scores(const struct config_reader *r)
     if (r->family->query_scalar &&
         opt_number(r, &scalar, "query_pre_attn_scalar", 1e-3, 1e6) != ST_OK)
         return r->f->code;
-    if (r->family->softcaps) { /* null turns a cap off */
-        if (json_get(r->root, "attn_logit_softcapping"))
-            c->attn_softcap = 0;
-        if (json_get(r->root, "final_logit_softcapping"))
-            c->logit_softcap = 0;
-        if (opt_number(r, &c->attn_softcap, "attn_logit_softcapping", 1e-3, 1e6) != ST_OK ||
-            opt_number(r, &c->logit_softcap, "final_logit_softcapping", 1e-3, 1e6) != ST_OK)
-            return r->f->code;
-    }
+    if ((r->family->attn_softcap &&
+         read_cap(r, &c->attn_softcap, "attn_logit_softcapping") != ST_OK) ||
+        (r->family->logit_softcap &&
+         read_cap(r, &c->logit_softcap, "final_logit_softcapping") != ST_OK))
+        return r->f->code;
     bool scaled = true;
     if (r->family->gpt2_keys && config_bool(r, &scaled, "scale_attn_weights") != ST_OK)
         return r->f->code;
     c->attn_scale = scaled ? 1 / sqrt(scalar) : 1;
+    return ST_OK;
+}
+
+/* Of a nested config the outer key rules: transformers ties the whole model's head by it. */
+static enum status read_tied(const struct config_reader *r)
+{
+    static const char key[] = "tie_word_embeddings";
+    bool *tied = &r->c->tied, inner;
+    *tied = r->family->absent.tied;
+    if (json_opt_bool(tied, r->outer, key, CONFIG_JSON, r->f) != ST_OK)
+        return r->f->code;
+    inner = *tied;
+    if (config_bool(r, &inner, key) != ST_OK)
+        return r->f->code;
+    if (inner != *tied)
+        return fault_set(r->f, ST_UNSUPPORTED, "config.json: %s is not the same in %s", key,
+                         r->family->nested);
     return ST_OK;
 }
 
@@ -232,7 +237,6 @@ static enum status read_switches(const struct config_reader *r)
     c->norm_eps = fam->absent.norm_eps;
     c->norm_add = fam->norm_plus_one ? 1 : 0;
     c->embed_scale = fam->embed_sqrt ? (double)sqrtf((float)c->hidden) : 1;
-    c->tied = fam->absent.tied;
     c->mlp_bias = fam->mlp_bias;
     c->qk_norm = fam->norm[NORM_Q] != NULL;
     c->post_norms = fam->norm[NORM_ATTN_OUT] != NULL;
@@ -246,7 +250,7 @@ static enum status read_switches(const struct config_reader *r)
         return r->f->code;
     c->qkv_bias = fam->qkv_bias || bias;
     c->o_bias = fam->o_bias || bias;
-    if (config_bool(r, &c->tied, "tie_word_embeddings") != ST_OK ||
+    if (read_tied(r) != ST_OK ||
         opt_number(r, &c->norm_eps, fam->gpt2_keys ? "layer_norm_epsilon" : "rms_norm_eps", 1e-30,
                    0.1) != ST_OK)
         return r->f->code;
@@ -291,16 +295,34 @@ static enum status read_generation(struct model_config *c, const struct blobs *f
     return code;
 }
 
+/* An id of the whole model, else of its text part. */
+static const struct json *special_id(const struct config_reader *r, const char *key)
+{
+    const struct json *v = json_get(r->outer, key);
+    return json_kind(v) == JSON_NULL ? json_get(r->root, key) : v;
+}
+
+static enum status read_id(const struct config_reader *r, int *out, const char *key, int max)
+{
+    int64_t id;
+    const struct json *v = special_id(r, key);
+    if (json_kind(v) == JSON_NULL)
+        return ST_OK;
+    if (!json_int(v, &id) || id < -1 || id > max)
+        return fault_set(r->f, ST_FORMAT, "config.json: %s is not an id from -1 to %d", key, max);
+    *out = (int)id;
+    return ST_OK;
+}
+
 static enum status read_ids(const struct config_reader *r)
 {
     struct model_config *c = r->c;
     const struct family_defaults *d = &r->family->absent;
-    const struct json *eos = json_get(r->root, "eos_token_id");
-    bool bos_absent = !json_get(r->root, "bos_token_id");
-    c->bos = bos_absent && d->bos < c->vocab ? d->bos : -1;
+    const struct json *eos = special_id(r, "eos_token_id");
+    c->bos = !special_id(r, "bos_token_id") && d->bos < c->vocab ? d->bos : -1;
     c->pad = -1;
-    if (config_int(r, &c->bos, "bos_token_id", -1, c->vocab - 1) != ST_OK ||
-        config_int(r, &c->pad, "pad_token_id", -1, VOCAB_MAX) != ST_OK)
+    if (read_id(r, &c->bos, "bos_token_id", c->vocab - 1) != ST_OK ||
+        read_id(r, &c->pad, "pad_token_id", VOCAB_MAX) != ST_OK)
         return r->f->code;
     if (c->pad >= c->vocab)
         c->pad = -1;
@@ -315,7 +337,7 @@ static enum status read_ids(const struct config_reader *r)
 
 static enum status read_root(struct model_config *c, const struct json *root, struct fault *f)
 {
-    struct config_reader r = {.root = root, .c = c, .f = f};
+    struct config_reader r = {.root = root, .outer = root, .c = c, .f = f};
     bool sliding[LAYERS_MAX] = {false};
     if (read_family(&r) != ST_OK || read_sizes(&r) != ST_OK || read_switches(&r) != ST_OK ||
         config_read_layers(&r, sliding) != ST_OK || read_ids(&r) != ST_OK)

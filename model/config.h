@@ -2,7 +2,11 @@
  *
  * Everything that a family may switch is here, so that the pages in model/ read flags and never a
  * family's name. Unknown model_type, an unsupported switch of a known one (MoE, a new rope type,
- * quantization_config, …) or an impossible number is refused with the key's name. */
+ * quantization_config, …) or an impossible number is refused with the key's name. Of a model of
+ * several parts (gemma3) the text part alone is read.
+ *
+ * Dropout in the base (attention_dropout, attn_pdrop, resid_pdrop, embd_pdrop; a tenth in every
+ * GPT-2) is not applied, as if the base were in evaluation: a run's --dropout is the adapters'. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 
@@ -57,7 +61,7 @@ struct model_config {
     bool fused_qkv, fused_gate_up;      /* Phi-3: one tensor in the file, one adapter */
     bool conv1d;                        /* GPT-2: [in, out] tensors */
     bool learned_positions;             /* GPT-2 */
-    double embed_scale;                 /* 1, or Gemma's rounded sqrt(hidden) */
+    double embed_scale;                 /* 1, or Gemma's sqrt(hidden): see below */
     double attn_scale;                  /* head_dim^-0.5 unless the config says otherwise */
     double attn_softcap, logit_softcap; /* 0: none */
     struct rope_config rope[2];
@@ -66,6 +70,10 @@ struct model_config {
     int bos, pad;                /* -1: none */
 };
 
+/* Gemma's embed_scale is sqrt(hidden) in f32, not rounded further. transformers keeps it in the
+ * dtype that the model is loaded in, so that one loaded in bf16 has 50.5 for the root of 2560
+ * (50.596) where one loaded in f32 has 50.596. We compute in f32 from weights of any dtype, which
+ * is the latter; the difference is that of any other bf16 rounding. */
 enum status model_config_read(struct model_config *out, const struct blobs *files, struct fault *f);
 
 #endif

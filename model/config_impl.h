@@ -1,4 +1,4 @@
-/* Shared by config.c and config_rope.c only: a config.json being read. */
+/* Shared by the config*.c files only: a config.json being read. */
 #ifndef MODEL_CONFIG_IMPL_H
 #define MODEL_CONFIG_IMPL_H
 
@@ -9,7 +9,8 @@
 #define CONFIG_JSON "config.json"
 
 struct config_reader {
-    const struct json *root;
+    const struct json *root;  /* what describes the text model */
+    const struct json *outer; /* the whole file: root, or what root is nested in */
     const struct family *family;
     struct model_config *c;
     struct fault *f;
@@ -21,6 +22,9 @@ enum { CONFIG_POSITIONS_MAX = 1 << 28 };
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max);
 
 enum status config_bool(const struct config_reader *r, bool *out, const char *key);
+
+/* ST_UNSUPPORTED names the first key that asks for what is not computed. */
+enum status config_refuse(const struct config_reader *r);
 
 /* After sizes: fills each layer's window, and rope with 0 or -1. sliding[i] = whether
  * config.json calls layer i sliding (even where no window is given). */

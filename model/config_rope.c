@@ -26,16 +26,19 @@ static enum status read_kind(const struct config_reader *r, struct rope_config *
         return r->f->code;
     if (!name)
         return ST_OK;
-    if (r->family->longrope_alias && (strcmp(name, "su") == 0 || strcmp(name, "yarn") == 0))
+    if (r->family->longrope_only && (strcmp(name, "su") == 0 || strcmp(name, "yarn") == 0))
         name = "longrope";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(kinds[i].name, name) == 0) {
+        bool known = !r->family->longrope_only || kinds[i].kind == ROPE_DEFAULT ||
+                     kinds[i].kind == ROPE_LONGROPE;
+        if (known && strcmp(kinds[i].name, name) == 0) {
             rope->kind = kinds[i].kind;
             return ST_OK;
         }
     }
-    return fault_set(r->f, ST_UNSUPPORTED, "config.json: rope_type \"%.40s\" is not supported",
-                     name);
+    return fault_set(r->f, ST_UNSUPPORTED,
+                     "config.json: rope_type \"%.40s\" is not supported for %s", name,
+                     r->c->family);
 }
 
 static enum status read_factors(const struct config_reader *r, float *to, const struct json *o,
@@ -183,33 +186,51 @@ static void extend_positions(struct model_config *c)
         c->max_positions = reach < 1 << 28 ? (int)reach : 1 << 28;
 }
 
+/* The objects of full and of sliding layers, which are one but for Gemma 3. */
+static enum status find_ropes(const struct config_reader *r, const struct json **full,
+                              const struct json **local)
+{
+    const struct json *scaling = json_get(r->root, "rope_scaling");
+    const struct json *o = json_get(r->root, "rope_parameters");
+    bool nested = json_get(o, "full_attention") || json_get(o, "sliding_attention");
+    bool two = r->family->absent.theta_local > 0, scaled = json_kind(scaling) != JSON_NULL;
+    *full = scaled ? scaling : o;
+    *local = NULL;
+    if (json_kind(o) == JSON_NULL)
+        return ST_OK;
+    if (nested != two)
+        return fault_set(r->f, ST_UNSUPPORTED,
+                         "config.json: rope_parameters %s layer types are not supported for %s",
+                         nested ? "by" : "without", r->c->family);
+    if (nested && scaled)
+        return fault_set(r->f, ST_UNSUPPORTED,
+                         "config.json: rope_scaling beside rope_parameters is not supported");
+    if (nested) {
+        *full = json_get(o, "full_attention");
+        *local = json_get(o, "sliding_attention");
+    }
+    return ST_OK;
+}
+
 enum status config_read_rope(const struct config_reader *r, const bool *sliding)
 {
     struct model_config *c = r->c;
     const struct family_defaults *d = &r->family->absent;
-    const struct json *scaling = json_get(r->root, "rope_scaling");
-    const struct json *o = json_get(r->root, "rope_parameters"), *local = NULL;
+    const struct json *o = NULL, *local = NULL;
     double theta = d->theta, theta_local = d->theta_local;
     if (c->learned_positions) {
         for (int i = 0; i < c->layers; i++)
             c->layer[i].rope = -1;
         return ST_OK;
     }
-    bool nested = json_get(o, "full_attention") || json_get(o, "sliding_attention");
-    if (nested) {
-        local = json_get(o, "sliding_attention");
-        o = json_get(o, "full_attention");
-    } else if (json_kind(scaling) != JSON_NULL) {
-        o = scaling;
-    }
-    if (read_rot_dim(r, o) != ST_OK ||
+    if (find_ropes(r, &o, &local) != ST_OK || read_rot_dim(r, o) != ST_OK ||
         number(r, &theta, r->root, "rope_theta", 1e-3, 1e15) != ST_OK ||
         (theta_local > 0 &&
          number(r, &theta_local, r->root, "rope_local_base_freq", 1e-3, 1e15) != ST_OK) ||
         read_one(r, &c->rope[0], o, theta) != ST_OK ||
         read_one(r, &c->rope[1], local, theta_local > 0 ? theta_local : theta) != ST_OK)
         return r->f->code;
-    bool two = nested || theta_local > 0;
+    bool two = theta_local > 0;
     for (int i = 0; i < c->layers; i++)
         if (c->layer[i].rope >= 0)
             c->layer[i].rope = two && sliding[i] ? 1 : 0;

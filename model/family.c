@@ -1,5 +1,6 @@
 #include "model/family.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Names that most families share. */
@@ -8,8 +9,8 @@
     [MODULE_V] = "self_attn.v_proj", [MODULE_O] = "self_attn.o_proj"
 #define GATED_MLP \
     [MODULE_GATE] = "mlp.gate_proj", [MODULE_UP] = "mlp.up_proj", [MODULE_DOWN] = "mlp.down_proj"
-#define LLAMA_NAMES                                                                \
-    .prefix = "model.", .embed = "model.embed_tokens", .final_norm = "model.norm", \
+#define LLAMA_NAMES                                                                               \
+    .prefix = "model.", .other = {""}, .embed = "model.embed_tokens", .final_norm = "model.norm", \
     .layer = "model.layers.%d."
 #define LLAMA_NORMS [NORM_ATTN] = "input_layernorm", [NORM_MLP] = "post_attention_layernorm"
 #define GEMMA_NORMS                                                                \
@@ -74,7 +75,8 @@ static const struct family families[] = {
      .norm_plus_one = true,
      .embed_sqrt = true,
      .query_scalar = true,
-     .softcaps = true,
+     .attn_softcap = true,
+     .logit_softcap = true,
      .activation_key = true,
      .absent = {.tied = true,
                 .kv_heads = 4,
@@ -98,9 +100,43 @@ static const struct family families[] = {
      .norm_plus_one = true,
      .embed_sqrt = true,
      .query_scalar = true,
-     .softcaps = true,
+     .logit_softcap = true,
      .activation_key = true,
      .absent = {.tied = true,
+                .kv_heads = 4,
+                .head_dim = 256,
+                .max_positions = 131072,
+                .window = 4096,
+                .bos = 2,
+                .eos = 1,
+                .norm_eps = 1e-6,
+                .theta = 1e6,
+                .theta_local = 1e4,
+                .query_scalar = 256}},
+    {.model_type = "gemma3", /* its text part */
+     .prefix = "model.language_model.",
+     .other = {"language_model.model.", "language_model."},
+     .other_head = "language_model.lm_head",
+     .nested = "text_config",
+     .nested_type = "gemma3_text",
+     .embed = "model.language_model.embed_tokens",
+     .final_norm = "model.language_model.norm",
+     .layer = "model.language_model.layers.%d.",
+     .linear = {SELF_ATTN, GATED_MLP},
+     .norm = {GEMMA_NORMS, HEAD_NORMS},
+     .act = KACT_GEGLU,
+     .window = WINDOW_PATTERN,
+     .bias_switch = true,
+     .norm_plus_one = true,
+     .embed_sqrt = true,
+     .query_scalar = true,
+     .activation_key = true,
+     .absent = {.tied = true,
+                .hidden = 2304,
+                .inter = 9216,
+                .layers = 26,
+                .heads = 8,
+                .vocab = 262208,
                 .kv_heads = 4,
                 .head_dim = 256,
                 .max_positions = 131072,
@@ -120,7 +156,7 @@ static const struct family families[] = {
      .norm = {LLAMA_NORMS},
      .window = WINDOW_ALL,
      .partial_rotary = true,
-     .longrope_alias = true,
+     .longrope_only = true,
      .absent = {.max_positions = 4096,
                 .original_max = 4096,
                 .bos = 1,
@@ -144,6 +180,7 @@ static const struct family families[] = {
                 .theta = 2e6}},
     {.model_type = "gpt2",
      .prefix = "transformer.",
+     .other = {""},
      .embed = "transformer.wte",
      .final_norm = "transformer.ln_f",
      .positions = "transformer.wpe",
@@ -175,5 +212,34 @@ const struct family *family_find(const char *model_type)
 
 const char *family_names(void)
 {
-    return "llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3, smollm3 and gpt2";
+    return "llama, mistral, qwen2, qwen3, gemma2, gemma3, gemma3_text, phi3, smollm3 and gpt2";
+}
+
+bool family_alias(char to[FAMILY_NAME_MAX], const struct family *fam, const char *name, int n)
+{
+    static const char head[] = "lm_head";
+    enum { OTHERS = sizeof fam->other / sizeof *fam->other };
+    size_t skip = strlen(fam->prefix);
+    const char *other = n < OTHERS ? fam->other[n] : NULL;
+    if (strncmp(name, head, strlen(head)) == 0) {
+        skip = strlen(head);
+        other = n == 0 ? fam->other_head : NULL;
+    } else if (strncmp(name, fam->prefix, skip) != 0) {
+        return false;
+    }
+    if (!other)
+        return false;
+    int length = snprintf(to, FAMILY_NAME_MAX, "%s%s", other, name + skip);
+    return length > 0 && length < FAMILY_NAME_MAX;
+}
+
+bool family_same(const struct family *fam, const char *name, const char *found)
+{
+    char other[FAMILY_NAME_MAX];
+    if (strcmp(name, found) == 0)
+        return true;
+    for (int n = 0; family_alias(other, fam, name, n); n++)
+        if (strcmp(other, found) == 0)
+            return true;
+    return false;
 }

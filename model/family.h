@@ -6,7 +6,15 @@
  *
  * A family differs from another by this data and by its config.json, never by an `if` on its
  * name. A linear layer is one of seven slots; a family that joins some in one tensor (Phi-3's
- * qkv_proj, GPT-2's c_attn) names it in the first slot and leaves the others NULL. */
+ * qkv_proj, GPT-2's c_attn) names it in the first slot and leaves the others NULL.
+ *
+ * A name is what transformers calls a module today, which is what PEFT calls it. Files may have
+ * another prefix: none, where a base model was saved; an older one, where transformers has renamed
+ * a part of a model since (Gemma-3's language_model.model):
+ *
+ *     char other[FAMILY_NAME_MAX];
+ *     for (int n = 0; family_alias(other, fam, name, n); n++)
+ *         …the file's own tensor may be called `other` */
 #ifndef MODEL_FAMILY_H
 #define MODEL_FAMILY_H
 
@@ -46,9 +54,11 @@ enum window_rule {
     WINDOW_NO_ROPE    /* use_sliding_window: layer_types, else the layers without rope */
 };
 
-/* What a key of config.json means when it is absent: the class's default. */
+/* What a key of config.json means when it is absent: the class's default. Sizes without one
+ * must be there: transformers leaves them out of a nested text_config alone. */
 struct family_defaults {
     bool tied;
+    int hidden, inter, layers, heads, vocab;
     int kv_heads; /* 0: as many as heads */
     int head_dim; /* 0: hidden / heads */
     int max_positions, window;
@@ -61,6 +71,10 @@ struct family_defaults {
 struct family {
     const char *model_type;
     const char *prefix;             /* of every name but the head's: "model." */
+    const char *other[2];           /* what files may have in its place */
+    const char *other_head;         /* what files may call lm_head; NULL: nothing else */
+    const char *nested;             /* the key of config.json that holds the text part; or NULL */
+    const char *nested_type;        /* and its model_type */
     const char *embed, *final_norm; /* without ".weight" */
     const char *positions;          /* learned positions; NULL: rope */
     const char *layer;              /* "model.layers.%d." */
@@ -72,9 +86,10 @@ struct family {
     bool bias_switch, mlp_bias_switch;      /* read attention_bias, mlp_bias */
     bool norm_plus_one, embed_sqrt;         /* Gemma */
     bool partial_rotary, no_rope;           /* read partial_rotary_factor, no_rope_layers */
-    bool query_scalar, softcaps;            /* read query_pre_attn_scalar, *_logit_softcapping */
+    bool query_scalar;                      /* read query_pre_attn_scalar */
+    bool attn_softcap, logit_softcap;       /* read attn_, final_logit_softcapping */
     bool conv1d, gpt2_keys, activation_key; /* activation_key: hidden_activation first */
-    bool longrope_alias;                    /* "su" and "yarn" say longrope */
+    bool longrope_only;                     /* "su" and "yarn" say longrope; no other scaling */
     struct family_defaults absent;
 };
 
@@ -83,5 +98,13 @@ const struct family *family_find(const char *model_type);
 
 /* "llama, mistral, …" for messages. */
 const char *family_names(void);
+
+enum { FAMILY_NAME_MAX = 160 };
+
+/* The n-th other name that a file may have for a module or tensor; false when there is none. */
+bool family_alias(char to[FAMILY_NAME_MAX], const struct family *fam, const char *name, int n);
+
+/* Whether `found` is the name or one of its others. */
+bool family_same(const struct family *fam, const char *name, const char *found);
 
 #endif

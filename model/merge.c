@@ -169,20 +169,20 @@ static enum status add_adapter(struct merge *m, const struct tensor *t,
     return ST_OK;
 }
 
-/* The adapter whose matrix this tensor is, or -1. Names may lack the family's prefix. */
+/* The adapter whose matrix this tensor is, or -1. */
 static int adapter_of(const struct merge *m, const char *tensor)
 {
     const struct family *fam = family_find(m->c->family);
-    size_t n = strlen(tensor), tail = strlen(".weight"), skip = fam ? strlen(fam->prefix) : 0;
-    if (!m->a || n <= tail || strcmp(tensor + n - tail, ".weight") != 0)
+    char module[FAMILY_NAME_MAX];
+    size_t n = strlen(tensor), tail = strlen(".weight");
+    if (!m->a || n <= tail || n - tail >= sizeof module ||
+        strcmp(tensor + n - tail, ".weight") != 0)
         return -1;
-    n -= tail;
-    for (int i = 0; i < m->a->count; i++) {
-        const char *name = m->a->p[i].mod.name;
-        if ((strlen(name) == n && strncmp(name, tensor, n) == 0) ||
-            (strlen(name) == n + skip && strncmp(name + skip, tensor, n) == 0))
+    memcpy(module, tensor, n - tail);
+    module[n - tail] = '\0';
+    for (int i = 0; i < m->a->count; i++)
+        if (family_same(fam, m->a->p[i].mod.name, module))
             return i;
-    }
     return -1;
 }
 

@@ -86,9 +86,10 @@ bool module_get(struct module *out, const struct model_config *c, int layer, int
 
 bool module_find(struct module *out, const struct model_config *c, const char *name)
 {
+    const struct family *fam = family_find(c->family);
     for (int layer = 0; layer < c->layers; layer++)
         for (int slot = 0; slot < MODULE_SLOTS; slot++)
-            if (module_get(out, c, layer, slot) && strcmp(out->name, name) == 0)
+            if (module_get(out, c, layer, slot) && family_same(fam, out->name, name))
                 return true;
     return false;
 }

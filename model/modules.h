@@ -34,7 +34,8 @@ struct module {
 /* False where the family has no such module of its own. */
 bool module_get(struct module *out, const struct model_config *c, int layer, int slot);
 
-/* Finds a module by name; false if the model has none of that name. */
+/* Finds a module by name, or by another that files use for it (family_alias); false if the model
+ * has none of that name. */
 bool module_find(struct module *out, const struct model_config *c, const char *name);
 
 struct site_dims {

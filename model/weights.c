@@ -77,9 +77,9 @@ const struct tensor *weights_find(const struct tensor_source *s, const struct mo
 {
     const struct family *fam = family_find(c->family);
     const struct tensor *t = s->find(s->ctx, name);
-    size_t n = fam ? strlen(fam->prefix) : 0;
-    if (!t && n > 0 && strncmp(name, fam->prefix, n) == 0)
-        t = s->find(s->ctx, name + n);
+    char other[FAMILY_NAME_MAX];
+    for (int n = 0; !t && family_alias(other, fam, name, n); n++)
+        t = s->find(s->ctx, other);
     return t;
 }
 

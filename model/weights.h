@@ -56,7 +56,7 @@ struct wanted {
 enum status weights_wanted(struct wanted **out, size_t *count, const struct model_config *c,
                            struct fault *f);
 
-/* Finds a tensor under its own name or without the family's prefix (as base models are saved). */
+/* Finds a tensor under its own name or another that files of the family use (family_alias). */
 const struct tensor *weights_find(const struct tensor_source *s, const struct model_config *c,
                                   const char *name);
 
