@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/model/NAME: tiny random models and what transformers + PEFT make of them.
 
-    python3 scripts/make_model_fixtures.py [NAME ...]          all of them: ten seconds of one core
+    python3 scripts/make_model_fixtures.py [NAME ...]          all of them: two minutes of one core
 
-Made with torch 2.15, transformers 5.23, peft 0.21, tokenizers 0.23. Seeds stand in FAMILIES below;
+Made with torch 2.15, transformers 5.23, peft 0.21, tokenizers 0.23. Seeds stand in model_specs.py;
 the same versions give the same files. A folder holds
     hf/          the checkpoint: config.json (as transformers 4 or 5 writes it), model.safetensors,
                  tokenizer.json, tokenizer_config.json, generation_config.json
@@ -12,7 +12,8 @@ the same versions give the same files. A folder holds
     ref.json     numbers: see reference() below; every name in it says what it is
     ref.safetensors  logits [positions, vocab] for the two rows of ref.json's "ids", at "positions":
                  base.ROW, init.ROW (init's adapter), merged.0 (final merged in f32, not rounded),
-                 rounded.0 (the same rounded once to the checkpoint's dtype where that is not f32);
+                 rounded.0 (the same rounded once to the checkpoint's dtype where that is not f32;
+                 those of 50 steps have then no merged.0);
                  and grad.KEY, the gradient of every adapter tensor of init for the loss over both
                  rows, KEY as PEFT saves it
 All references are computed in float64 from the files as written, so that 1e-4 is the reader's own.
@@ -31,6 +32,7 @@ from tokenizers import trainers
 from transformers import AutoConfig, AutoModelForCausalLM
 
 import oracle
+from model_specs import FAMILIES, HP, VISION
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "fixtures", "model")
 
@@ -39,108 +41,6 @@ R2 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 R3 = R2.replace(r"\p{N}{1,3}", r"\p{N}")
-
-HP = dict(rank=3, alpha=6, batch=2, accum=2, iters=14, lr=4e-3, warmup=3, schedule="cosine",
-          weight_decay=0.01, max_grad_norm=1.0, max_seq_length=40)  # fmt: skip
-ROPE = {"rope_type": "default", "rope_theta": 10000.0}
-ROPE3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
-         "high_freq_factor": 4.0, "original_max_position_embeddings": 16}  # fmt: skip
-YARN = dict(ROPE, rope_type="yarn", factor=4.0, original_max_position_embeddings=24)
-# Every row is longer than original_max_position_embeddings, so all choose the long factors.
-LONGROPE = dict(ROPE, rope_type="longrope", partial_rotary_factor=0.75,
-                short_factor=[1.0, 1.1, 1.3], long_factor=[1.0, 2.0, 4.5])  # fmt: skip
-
-# style: which transformers wrote config.json. pad: rows of the embedding that no token uses.
-FAMILIES = {
-    "llama2": dict(
-        seed=11, type="llama", style=4, dtype="float32", tokenizer="spm", pad=0, hp={},
-        config=dict(hidden_size=24, intermediate_size=37, num_attention_heads=4,
-                    num_key_value_heads=4, rms_norm_eps=1e-5, rope_parameters=ROPE)),
-    "llama3": dict(
-        seed=12, type="llama", style=4, dtype="float32", tokenizer="llama3", pad=0,
-        hp=dict(rank=3, alpha=9, schedule="linear"),
-        config=dict(hidden_size=36, intermediate_size=41, num_attention_heads=6, eos_list=True,
-                    num_key_value_heads=2, tie_word_embeddings=True, rope_parameters=ROPE3)),
-    "llama_linear": dict(
-        seed=13, type="llama", style=5, dtype="bfloat16", tokenizer="gpt2", pad=3,
-        hp=dict(rank=4, alpha=8, max_grad_norm=50.0), lora=dict(use_rslora=True),
-        config=dict(hidden_size=33, intermediate_size=43, num_attention_heads=3, head_dim=10,
-                    num_key_value_heads=3, tie_word_embeddings=True,
-                    rope_parameters=dict(ROPE, rope_type="linear", factor=4.0))),
-    "llama_linear4": dict(
-        seed=18, type="llama", style=4, dtype="float16", tokenizer="gpt2", pad=0,
-        hp=dict(rank=2, alpha=3, schedule="constant", accum=1, batch=3),
-        lora=dict(target_modules=["k_proj", "up_proj"]),
-        config=dict(hidden_size=24, intermediate_size=30, num_attention_heads=2, head_dim=14,
-                    num_key_value_heads=1, num_hidden_layers=3,
-                    rope_parameters=dict(ROPE, rope_type="linear", factor=2.0))),
-    "llama_bias": dict(
-        seed=14, type="llama", style=5, dtype="float16", tokenizer="llama3", pad=1,
-        hp=dict(rank=3, alpha=4),
-        config=dict(hidden_size=36, intermediate_size=39, num_attention_heads=4, head_dim=8,
-                    num_key_value_heads=2, attention_bias=True, mlp_bias=True,
-                    rope_parameters=ROPE)),
-    "mistral": dict(
-        seed=15, type="mistral", style=5, dtype="bfloat16", tokenizer="spm", pad=0,
-        hp=dict(weight_decay=0.1, alpha=7),
-        config=dict(hidden_size=32, intermediate_size=38, num_attention_heads=4, head_dim=12,
-                    num_key_value_heads=2, sliding_window=8, rope_parameters=ROPE)),
-    "qwen2": dict(
-        seed=16, type="qwen2", style=4, dtype="bfloat16", tokenizer="qwen", pad=13,
-        hp=dict(rank=3, alpha=10),
-        config=dict(hidden_size=40, intermediate_size=45, num_attention_heads=4,
-                    num_key_value_heads=2, tie_word_embeddings=True,
-                    rope_parameters=dict(ROPE, rope_theta=1e6))),
-    "qwen3": dict(
-        seed=17, type="qwen3", style=5, dtype="float32", tokenizer="qwen", pad=2,
-        hp=dict(rank=6, alpha=16), lora=dict(target_modules=["q_proj", "v_proj", "down_proj"]),
-        config=dict(hidden_size=32, intermediate_size=35, num_attention_heads=3, head_dim=16,
-                    num_key_value_heads=1, tie_word_embeddings=True,
-                    rope_parameters=dict(ROPE, rope_theta=1e6))),
-    "qwen3_untied": dict(
-        seed=19, type="qwen3", style=4, dtype="float16", tokenizer="qwen", pad=0,
-        hp=dict(rank=3, alpha=5), lora=dict(use_rslora=True),
-        config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=8,
-                    num_key_value_heads=4, rope_parameters=dict(ROPE, rope_theta=1e6))),
-    "qwen2_window": dict(
-        seed=20, type="qwen2", style=5, dtype="float32", tokenizer="qwen", pad=0,
-        hp=dict(rank=2, alpha=4, iters=6), lora=dict(target_modules=["q_proj", "o_proj"]),
-        config=dict(hidden_size=24, intermediate_size=31, num_attention_heads=4,
-                    num_key_value_heads=2, num_hidden_layers=3, use_sliding_window=True,
-                    sliding_window=7, max_window_layers=1, rope_parameters=YARN)),
-    "gemma2": dict(
-        seed=21, type="gemma2", style=4, dtype="bfloat16", tokenizer="spm", pad=0,
-        hp=dict(rank=2, alpha=4, iters=6),
-        config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=10,
-                    num_key_value_heads=2, num_hidden_layers=3, sliding_window=8,
-                    query_pre_attn_scalar=20, attn_logit_softcapping=3.0,
-                    final_logit_softcapping=6.0, tie_word_embeddings=True, rope_parameters=ROPE)),
-    "gemma3": dict(
-        seed=22, type="gemma3_text", style=5, dtype="float32", tokenizer="spm", pad=0,
-        hp=dict(rank=2, alpha=4, iters=6),
-        config=dict(hidden_size=28, intermediate_size=33, num_attention_heads=4, head_dim=10,
-                    num_key_value_heads=1, num_hidden_layers=7, sliding_window=8,
-                    query_pre_attn_scalar=20, tie_word_embeddings=True,
-                    rope_parameters={"full_attention": dict(ROPE, rope_type="linear", factor=8.0,
-                                                            rope_theta=1e6),
-                                     "sliding_attention": ROPE})),
-    "phi3": dict(
-        seed=23, type="phi3", style=4, dtype="bfloat16", tokenizer="spm", pad=0,
-        hp=dict(rank=3, alpha=5, iters=6),
-        config=dict(hidden_size=32, intermediate_size=37, num_attention_heads=4,
-                    num_key_value_heads=2, sliding_window=10, pad_token_id=0,
-                    original_max_position_embeddings=16, rope_parameters=LONGROPE)),
-    "smollm3": dict(
-        seed=24, type="smollm3", style=5, dtype="float32", tokenizer="llama3", pad=0,
-        hp=dict(rank=2, alpha=4, iters=6),
-        config=dict(hidden_size=24, intermediate_size=31, num_attention_heads=4, pad_token_id=0,
-                    num_key_value_heads=2, num_hidden_layers=3, no_rope_layer_interval=2,
-                    tie_word_embeddings=True, rope_parameters=dict(ROPE, rope_theta=5e6))),
-    "gpt2": dict(
-        seed=25, type="gpt2", style=5, dtype="float32", tokenizer="gpt2", pad=1,
-        hp=dict(rank=3, alpha=6, iters=6),
-        config=dict(hidden_size=28, num_attention_heads=4, n_inner=41, tie_word_embeddings=True)),
-}  # fmt: skip
 
 
 # ---- text and tokenizers ---------------------------------------------------------------------
@@ -158,6 +58,17 @@ def sentence(rng):
 
 def paragraph(rng, most):
     return " ".join(sentence(rng) for _ in range(rng.randint(1, most)))
+
+
+def texts_of(rng, spec):
+    """18, or two thirds of that; short=True: by sixes, three short ones and three long."""
+    if "iters" not in spec["hp"]:
+        return [paragraph(rng, 2) for _ in range(18)]
+    if not spec.get("short"):
+        return [paragraph(rng, 2) for _ in range(12)]
+    brief = [f"{rng.choice(WHO)} {rng.choice(DID)}." for _ in range(12)]
+    full = [f"{sentence(rng)} {sentence(rng)}" for _ in range(12)]
+    return [(brief if i % 6 < 3 else full)[i] for i in range(12)]
 
 
 def byte_bpe(kind, text, size):
@@ -203,10 +114,10 @@ def spm_bpe(text, size):
     return out, special[1:]
 
 
-def write_tokenizer(kind, folder, seed):
+def write_tokenizer(kind, folder, seed, size):
     rng = random.Random(seed)
     text = [paragraph(rng, 3) for _ in range(60)]
-    made, special = spm_bpe(text, 310) if kind == "spm" else byte_bpe(kind, text, 295)
+    made, special = (spm_bpe(text, size + 15) if kind == "spm" else byte_bpe(kind, text, size))
     config = {"bos_token": special[0], "eos_token": special[1],
               "tokenizer_class": "PreTrainedTokenizerFast",
               "add_bos_token": kind in ("spm", "llama3")}  # fmt: skip
@@ -240,19 +151,35 @@ def fill(model, gen):
             p.data = 1.3 * noise / p.shape[0 if kind == "gpt2" else 1] ** 0.5
 
 
-def as_transformers4(config):
-    """The spelling of config.json before version 5."""
+def rope_of_transformers4(config):
     rope = config.pop("rope_parameters")
-    config.pop("layer_types", None)
-    config["torch_dtype"] = config.pop("dtype")
+    if "full_attention" in rope:
+        config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        rope = rope["full_attention"]
     config["rope_theta"] = rope.pop("rope_theta")
     scaled = rope["rope_type"] != "default"
-    if scaled and rope["rope_type"] == "linear":
-        rope["type"] = rope.pop("rope_type")
+    if scaled and rope["rope_type"] == "linear" and config["model_type"] == "llama":
+        rope["type"] = rope.pop("rope_type")  # older still
     config["rope_scaling"] = rope if scaled else None
+
+
+def as_transformers4(config):
+    """The spelling of config.json before version 5, where a nested part had only what is not the
+    class's default."""
+    text = config.get("text_config", config)
+    text.pop("layer_types", None)
+    config["torch_dtype"] = config.pop("dtype")
+    rope_of_transformers4(text)
     config["transformers_version"] = "4.46.0"
     if config["model_type"] == "qwen2":
         config.pop("head_dim", None)
+    if text is not config:
+        usual = AutoConfig.for_model(text["model_type"]).to_dict()
+        usual.update(_sliding_window_pattern=None, rope_theta=1e6, rope_local_base_freq=1e4)
+        pattern = text.pop("_sliding_window_pattern")
+        config["text_config"] = {k: v for k, v in text.items() if k == "model_type"
+                                 or k not in usual or v != usual[k]}  # fmt: skip
+        config["text_config"]["sliding_window_pattern"] = pattern
     return config
 
 
@@ -263,7 +190,11 @@ def write_checkpoint(spec, folder, tok, special):
     shared = dict(num_hidden_layers=2, max_position_embeddings=96, rms_norm_eps=1e-6,
                   tie_word_embeddings=False, vocab_size=tok.get_vocab_size() + spec["pad"],
                   bos_token_id=tok.token_to_id(special[0]))  # fmt: skip
-    config = AutoConfig.for_model(spec["type"], **{**shared, **own})
+    own = {**shared, **own}
+    if spec["type"] == "gemma3":
+        own = dict(text_config={**own, "tie_word_embeddings": True}, vision_config=VISION,
+                   mm_tokens_per_image=4)  # fmt: skip
+    config = AutoConfig.for_model(spec["type"], **own)
     torch.manual_seed(spec["seed"])
     model = AutoModelForCausalLM.from_config(config)
     fill(model, torch.Generator().manual_seed(spec["seed"]))
@@ -285,7 +216,8 @@ def save_adapter(peft, folder, name):
     peft.double()
     with open(os.path.join(folder, "adapter_config.json"), encoding="utf-8") as f:
         config = json.load(f)
-    config["target_modules"].sort()
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()
     config["base_model_name_or_path"] = f"tests/fixtures/model/{name}/hf"
     dump(config, folder, "adapter_config.json")
 
@@ -343,7 +275,9 @@ def one_step(folder, ids, positions, ref, tensors):
     ref["loss_base"], ref["loss_init"] = mean(ref["nll_rows_base"]), mean(ref["nll_rows_init"])
     for i, x in enumerate(sampled(peft, ids, positions)):
         tensors[f"init.{i}"] = x
-    oracle.window_loss(peft, ids)
+    together = oracle.window_loss(peft, ids, len(ids))[0]
+    if oracle.rope_minds_length(peft):
+        ref["loss_init"] = together
     for key, p in oracle.lora_params(peft).items():
         tensors[f"grad.{key}"] = p.grad.float()
 
@@ -351,8 +285,9 @@ def one_step(folder, ids, positions, ref, tensors):
 def after(folder, spec, tok, special, ids, positions, ref, tensors):
     """What the final adapter says: merged logits, NLL in the modes of eval, greedy text."""
     hf, final = os.path.join(folder, "hf"), os.path.join(folder, "final")
-    for kind, dtype in (("merged", None), ("rounded", getattr(torch, spec["dtype"]))):
-        if dtype != torch.float32:
+    own, small = getattr(torch, spec["dtype"]), "iters" in spec["hp"]
+    for kind, dtype in (("merged", None), ("rounded", own)):
+        if dtype != torch.float32 and not (small and dtype is None and own != torch.float32):
             model = merged(folder, final, dtype)
             tensors[f"{kind}.0"] = sampled(model, ids[:1], positions[:1])[0]
     with open(os.path.join(folder, "eval.txt"), encoding="utf-8") as f:
@@ -360,15 +295,17 @@ def after(folder, spec, tok, special, ids, positions, ref, tensors):
     bos = tok.token_to_id(special[0])
     bos = bos if tok.encode("a").ids[0] == bos else None
     base = oracle.load(hf)
-    ref.update(eval_ids=stream, ctx_blocks=32, ctx_stride=24, stride=10, ctx_llamacpp=20)
-    ref["nll_base"] = oracle.nll_blocks(base, stream, 32)
-    model = oracle.adapt(base, final, False)
-    ref["nll_final"] = oracle.nll_blocks(model, stream, 32)
-    ref["nll_stride"] = oracle.nll_stride(model, stream, 24, 10)
-    ref["nll_llamacpp"] = oracle.nll_llamacpp(model, stream, 20, bos)
+    model = oracle.adapt(oracle.load(hf), final, False)
+    if not small:
+        ref.update(eval_ids=stream, ctx_blocks=32, ctx_stride=24, stride=10, ctx_llamacpp=20)
+        ref["nll_base"] = oracle.nll_blocks(base, stream, 32)
+        ref["nll_final"] = oracle.nll_blocks(model, stream, 32)
+        ref["nll_stride"] = oracle.nll_stride(model, stream, 24, 10)
+        ref["nll_llamacpp"] = oracle.nll_llamacpp(model, stream, 20, bos)
     ref["prompt"] = "Anouk lit a red lamp"
     ref["prompt_ids"] = tok.encode(ref["prompt"]).ids
-    eos = json.load(open(os.path.join(hf, "config.json"), encoding="utf-8"))["eos_token_id"]
+    config = json.load(open(os.path.join(hf, "config.json"), encoding="utf-8"))
+    eos = config.get("text_config", config)["eos_token_id"]
     eos = eos if isinstance(eos, list) else [eos]
     ref["greedy"], ref["greedy_gap"] = oracle.greedy(model, ref["prompt_ids"], 16, eos)
 
@@ -378,9 +315,10 @@ def make(name, spec):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "hf"))
     hf, hp, rng = os.path.join(folder, "hf"), {**HP, **spec["hp"]}, random.Random(spec["seed"])
-    tok, special = write_tokenizer(spec["tokenizer"], hf, spec["seed"])
+    size = 275 if "iters" in spec["hp"] else 295
+    tok, special = write_tokenizer(spec["tokenizer"], hf, spec["seed"], size)
     write_checkpoint(spec, hf, tok, special)
-    texts = [paragraph(rng, 2) for _ in range(18)]
+    texts = texts_of(rng, spec)
     with open(os.path.join(folder, "train.jsonl"), "w", encoding="utf-8") as f:
         f.writelines(json.dumps({"text": t}, ensure_ascii=i % 2 == 0) + "\n"
                      for i, t in enumerate(texts))  # fmt: skip

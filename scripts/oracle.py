@@ -6,7 +6,9 @@
 
 float64 where transformers lets it: its RMSNorm and rotary tables stay float32, which is 1e-7.
 Semantics are those of the program: loss = sum of token losses / number of targets over the whole
-accumulation window, rows one by one (no padding), in file order, going round.
+accumulation window, rows one by one (no padding), in file order, going round. A rope that depends
+on the length (longrope, dynamic) goes by the longest row of a micro-batch, and not by what came
+before: transformers keeps a longer row's dynamic frequencies for the rows after it.
 
 Needs torch, transformers >= 5, peft, tokenizers. Nothing that the program itself runs needs this.
 """
@@ -43,13 +45,30 @@ def adapt(model, adapter, trainable=True):
     return PeftModel.from_pretrained(model, adapter, is_trainable=trainable).to(dtype).eval()
 
 
-def logits(model, ids):
-    return model(torch.tensor([ids]), use_cache=False).logits[0]
+def rope_minds_length(model):
+    kinds = [getattr(m, "rope_type", None) for m in model.modules()]
+    return "longrope" in kinds or "dynamic" in kinds
 
 
-def row_nll(model, ids, first=1):
+def forget_lengths(model):
+    for m in model.modules():
+        if getattr(m, "rope_type", None) == "dynamic":
+            m.max_seq_len_cached = m.original_max_seq_len
+            m.register_buffer("inv_freq", m.original_inv_freq.clone(), persistent=False)
+
+
+def logits(model, ids, longest=0):
+    """longest: of the micro-batch; tokens after the last change nothing else."""
+    filled = ids
+    if rope_minds_length(model):
+        forget_lengths(model)
+        filled = ids + [0] * (longest - len(ids))
+    return model(torch.tensor([filled]), use_cache=False).logits[0, : len(ids)]
+
+
+def row_nll(model, ids, first=1, longest=0):
     """Negative log-likelihoods of ids[first:], each given all before it in ids."""
-    lp = torch.log_softmax(logits(model, ids)[first - 1 : -1], -1)
+    lp = torch.log_softmax(logits(model, ids, longest)[first - 1 : -1], -1)
     return -lp.gather(1, torch.tensor(ids[first:])[:, None])[:, 0]
 
 
@@ -130,12 +149,13 @@ def lora_params(model):
     return dict(sorted(named.items()))
 
 
-def window_loss(model, rows):
+def window_loss(model, rows, batch):
     """Backward of sum / number of targets over all rows; returns (loss, targets)."""
     count = sum(len(r) - 1 for r in rows)
     total = 0.0
-    for r in rows:
-        loss = row_nll(model, r).sum() / count
+    for i, r in enumerate(rows):
+        micro = rows[i // batch * batch :][:batch]
+        loss = row_nll(model, r, longest=max(map(len, micro))).sum() / count
         loss.backward()
         total += loss.item()
     return total, count
@@ -151,7 +171,7 @@ def train(model, rows, hp):
     for step in range(hp["iters"]):
         part = [rows[(step * window + i) % len(rows)] for i in range(window)]
         opt.zero_grad()
-        loss, count = window_loss(model, part)
+        loss, count = window_loss(model, part, hp["batch"])
         norm = torch.nn.utils.clip_grad_norm_(params, hp["max_grad_norm"])
         log["losses"].append(loss)
         log["grad_norms"].append(float(norm))

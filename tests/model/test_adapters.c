@@ -210,15 +210,15 @@ static void round_trip(void **state)
 }
 
 /* PEFT's own folder, saved again, keeps its weights byte for byte. */
-static void as_peft_writes(void **state)
+static void saved_again(const char *name)
 {
-    (void)state;
     struct fixture x;
-    fixture_open(&x, "tests/fixtures/model/llama_bias");
+    char path[FIXTURE_PATH];
+    snprintf(path, sizeof path, "tests/fixtures/model/%s", name);
+    fixture_open(&x, path);
     struct adapters *a = fixture_adapters(&x, "init");
     OK(adapters_save(a, scratch_path("again"), "base", &f));
     struct safetensors *t = NULL, *o = NULL;
-    char path[FIXTURE_PATH];
     fixture_path(path, &x, "init/adapter_model.safetensors");
     OK(safetensors_open(&t, path, &f));
     OK(safetensors_open(&o, scratch_path("again/adapter_model.safetensors"), &f));
@@ -233,6 +233,15 @@ static void as_peft_writes(void **state)
     safetensors_close(&o);
     adapters_free(&a);
     fixture_close(&x);
+}
+
+static void as_peft_writes(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama_bias",   "qwen3_window", "gemma2",  "gemma3",
+                                        "gemma3_parts", "phi3",         "smollm3", "gpt2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        saved_again(names[i]);
 }
 
 static void other_models(void **state)

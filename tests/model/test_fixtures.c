@@ -7,9 +7,10 @@
 /* Others may be named on the command line: test_fixtures FOLDER NAME ... */
 static const char *folder = "tests/fixtures/model";
 #ifndef FIXTURE_NAMES
-#define FIXTURE_NAMES                                                                      \
-    "llama2", "llama3", "llama_linear", "llama_linear4", "llama_bias", "mistral", "qwen2", \
-        "qwen3", "qwen3_untied", "qwen2_window", "gemma2", "gemma3", "phi3", "smollm3", "gpt2"
+#define FIXTURE_NAMES                                                                           \
+    "llama2", "llama3", "llama_linear", "llama_linear4", "llama_bias", "mistral", "qwen2",      \
+        "qwen3", "qwen3_untied", "qwen2_window", "qwen3_window", "llama_yarn", "llama_dynamic", \
+        "gemma2", "gemma3", "gemma3_parts", "phi3", "phi4", "smollm3", "gpt2"
 #endif
 static const char *const committed[] = {FIXTURE_NAMES};
 #ifndef FIXTURE_DEVICES /* test_fixtures_ocl.c has its own */
