@@ -7,6 +7,7 @@
 
 int cmd_import(int argc, char **argv);
 int cmd_train(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_generate(int argc, char **argv);
 int cmd_merge(int argc, char **argv);

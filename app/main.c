@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     {"import", cmd_import, "a Hugging Face checkpoint into one base file"},
     {"train", cmd_train, "an adapter on your data"},
+    {"audit", cmd_audit, "what is wrong with training data, before any training"},
     {"eval", cmd_eval, "perplexity of a base, with or without an adapter"},
     {"generate", cmd_generate, "text from a prompt"},
     {"merge", cmd_merge, "an adapter into the weights, and prove it"},

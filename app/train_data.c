@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/console.h"
+#include "app/findings.h"
 #include "app/train.h"
 
 /* "a.jsonl, b.jsonl" for messages. */
@@ -49,11 +50,6 @@ static void tell_data(const struct train *t)
         }
     if (t->valid && t->valid_path.n == 0)
         console_note("held out for validation: %zu rows", dataset_rows(t->valid));
-    if (d.cut_rows > 0)
-        console_warn("%zu rows are longer than %lld tokens and were cut: %.1f%% of all tokens are "
-                     "lost",
-                     d.cut_rows, (long long)t->set.max_seq_length,
-                     100.0 * (double)d.cut_tokens / (double)(d.tokens + d.cut_tokens));
 }
 
 enum status train_data_open(struct train *t, struct fault *f)
@@ -61,6 +57,7 @@ enum status train_data_open(struct train *t, struct fault *f)
     struct train_settings *set = &t->set;
     struct session *s = &t->session;
     struct dataset_list train = {0}, valid = {0};
+    struct audit *audit = NULL;
     if (set->max_seq_length > s->config.max_positions)
         set->max_seq_length = s->config.max_positions;
     struct dataset_options o = {.tokenizer = s->tokenizer,
@@ -72,13 +69,22 @@ enum status train_data_open(struct train *t, struct fault *f)
                                 .temp_folder = getenv("TMPDIR")};
     enum status st = find_files(t, &train, &valid, f);
     if (st == ST_OK)
+        st = findings_new(&audit, s, f);
+    if (st == ST_OK) {
+        o.watch = audit_watch(audit, false);
         st = dataset_open_files(&t->data, train.p, train.n, &o, f);
+    }
     if (st == ST_OK)
         st = open_valid(t, &valid, &o, f);
     dataset_list_free(&train);
     dataset_list_free(&valid);
     if (st == ST_OK)
+        st = audit_run(audit, t->data, t->valid, f);
+    if (st == ST_OK) {
         tell_data(t);
+        findings_tell(audit);
+    }
+    audit_free(&audit);
     return st;
 }
 

@@ -70,7 +70,7 @@ static enum status add_line(void *ctx, const struct json *root, int line, struct
     size_t before = d->rows;
     d->targetless = false;
     if (d->o.watch && d->o.watch->line)
-        d->o.watch->line(d->o.watch->ctx, root, line);
+        d->o.watch->line(d->o.watch->ctx, d->path, line, root);
     enum status s = dataset_add_line(d, root, line, f);
     if (s != ST_OK)
         d->rows = before; /* a conversation's rows come all or none */
@@ -170,6 +170,7 @@ static enum status finish(struct dataset **out, struct dataset *d, enum status s
         dataset_close(&d);
         return s;
     }
+    d->o.watch = NULL; /* it need not live as long as the rows */
     dataset_measure(d);
     *out = d;
     return ST_OK;

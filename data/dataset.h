@@ -59,7 +59,7 @@ struct sampler;
 struct dataset_watch {
     void *ctx;
     /* Each JSON line before it becomes rows. May be NULL. */
-    void (*line)(void *ctx, const struct json *root, int line);
+    void (*line)(void *ctx, const char *path, int line, const struct json *root);
     /* If not NULL: a line that cannot be trained on is told here and passed over, instead of failing
      * the whole; a dataset may then have no rows. targetless: it is well formed, and nothing in it is
      * a target. */

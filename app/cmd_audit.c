@@ -1,0 +1,227 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/audit_look.h"
+#include "app/commands.h"
+#include "app/console.h"
+
+/* ---- working it out ------------------------------------------------------------------------------------ */
+
+static enum status open_data(struct look *l, struct fault *f)
+{
+    struct session *s = &l->session;
+    struct dataset_list train = {0}, valid = {0};
+    if (l->max_seq_length > s->config.max_positions)
+        l->max_seq_length = s->config.max_positions;
+    enum status st = findings_new(&l->audit, s, f);
+    if (st != ST_OK)
+        return st;
+    struct dataset_options o = {.tokenizer = s->tokenizer,
+                                .chat = s->chat,
+                                .seq_max = (int)l->max_seq_length,
+                                .vocab = s->config.vocab,
+                                .mask_prompt = l->mask_prompt,
+                                .now = time(NULL),
+                                .temp_folder = getenv("TMPDIR"),
+                                .watch = audit_watch(l->audit, true)};
+    st = dataset_find(&train, &valid, l->data, l->weights, f);
+    if (st == ST_OK)
+        st = dataset_open_files(&l->train, train.p, train.n, &o, f);
+    if (st == ST_OK && valid.n > 0)
+        st = dataset_open_files(&l->valid, valid.p, valid.n, &o, f);
+    else if (st == ST_OK && l->val_split > 0)
+        st = dataset_hold_out(&l->valid, l->train, l->val_split, (uint64_t)l->seed, f);
+    dataset_list_free(&train);
+    dataset_list_free(&valid);
+    return st;
+}
+
+static enum status sample(struct look *l, bool packing, double *waste, int64_t *windows,
+                          struct fault *f)
+{
+    struct sampler_options o = {.batch = (int)l->batch_size,
+                                .accumulate = (int)l->accumulate,
+                                .shuffle = l->shuffle,
+                                .packing = packing,
+                                .epochs = l->epochs,
+                                .seq_max = (int)l->max_seq_length,
+                                .seed = (uint64_t)l->seed};
+    struct sampler *s = NULL;
+    enum status st = sampler_new(&s, l->train, &o, f);
+    if (st == ST_OK) {
+        *waste = sampler_waste(s);
+        st = sampler_windows(windows, s, f);
+    }
+    sampler_free(&s);
+    return st;
+}
+
+static enum status plan(struct look *l, struct fault *f)
+{
+    int64_t windows[2];
+    double tokens = 0;
+    if (dataset_rows(l->train) == 0)
+        return ST_OK;
+    enum status s = sample(l, false, &l->waste, &windows[0], f);
+    if (s == ST_OK)
+        s = sample(l, true, &l->waste_packed, &windows[1], f);
+    if (s != ST_OK)
+        return s;
+    int64_t all = windows[l->packing];
+    l->steps = l->iters > 0 ? l->iters : all;
+    l->passes = (double)l->epochs * (double)l->steps / (double)all;
+    for (size_t i = 0; i < dataset_rows(l->train); i++) {
+        struct row r = dataset_row(l->train, i);
+        tokens += r.n * dataset_part(l->train, (size_t)r.file).weight;
+    }
+    l->pass_tokens = (int64_t)(tokens + 0.5);
+    return ST_OK;
+}
+
+/* ---- the command --------------------------------------------------------------------------------------- */
+
+static enum status run(struct look *l, struct fault *f)
+{
+    enum status s = session_base(&l->session, l->base, f);
+    if (s == ST_OK)
+        s = open_data(l, f);
+    if (s == ST_OK)
+        s = audit_run(l->audit, l->train, l->valid, f);
+    if (s == ST_OK)
+        s = plan(l, f);
+    if (s == ST_OK)
+        s = l->common.json ? audit_look_json(l, f) : audit_look_show(l, f);
+    if (s != ST_OK || !audit_failed(l->audit))
+        return s;
+    fault_set(f, ST_FORMAT, "%s would train wrongly", l->data);
+    return fault_remedy(f, "see the errors above; warnings are for you to judge");
+}
+
+static void look_close(struct look *l)
+{
+    audit_free(&l->audit);
+    dataset_close(&l->valid);
+    dataset_close(&l->train);
+    session_close(&l->session);
+}
+
+static size_t look_options(struct option *to, struct look *l)
+{
+    const struct option table[] = {
+        {.name = "data",
+         .kind = OPT_STRING,
+         .to = &l->data,
+         .arg = "DIR|FILE[,…]",
+         .help = "a folder with train/valid .jsonl or .txt, or files"},
+        {.name = "data-weights",
+         .kind = OPT_STRING,
+         .to = &l->weights,
+         .arg = "W[,…]",
+         .help = "how often a pass takes each of --data (1 each)"},
+        {.name = "val-split",
+         .kind = OPT_REAL,
+         .to = &l->val_split,
+         .min = 0,
+         .max = 0.9,
+         .arg = "F",
+         .help = "this share of the lines validates, if no file does"},
+        {.name = "mask-prompt",
+         .kind = OPT_BOOL,
+         .to = &l->mask_prompt,
+         .help = "loss on completions and assistant turns alone"},
+        {.name = "max-seq-length",
+         .kind = OPT_INT,
+         .to = &l->max_seq_length,
+         .min = 2,
+         .max = 1 << 22,
+         .arg = "T",
+         .help = "longer rows are cut"},
+        {.name = "batch-size",
+         .kind = OPT_INT,
+         .to = &l->batch_size,
+         .min = 1,
+         .max = 65536,
+         .arg = "B",
+         .help = "rows of a micro-batch"},
+        {.name = "grad-accumulation-steps",
+         .kind = OPT_INT,
+         .to = &l->accumulate,
+         .min = 1,
+         .max = 65535,
+         .arg = "N",
+         .help = "micro-batches of a step"},
+        {.name = "epochs",
+         .kind = OPT_INT,
+         .to = &l->epochs,
+         .min = 1,
+         .max = 1e6,
+         .arg = "N",
+         .help = "passes over the data"},
+        {.name = "iters",
+         .kind = OPT_INT,
+         .to = &l->iters,
+         .min = 1,
+         .max = 1e9,
+         .arg = "N",
+         .help = "optimizer steps, instead of --epochs"},
+        {.name = "packing",
+         .kind = OPT_BOOL,
+         .to = &l->packing,
+         .help = "fill each row up with whole documents"},
+        {.name = "shuffle", .kind = OPT_BOOL, .to = &l->shuffle, .help = "a new order each epoch"},
+        {.name = "seed",
+         .kind = OPT_INT,
+         .to = &l->seed,
+         .min = 0,
+         .max = 1e15,
+         .arg = "N",
+         .help = "of the order"},
+        {.name = "tokens-per-second",
+         .kind = OPT_REAL,
+         .to = &l->rate,
+         .min = 0,
+         .max = 1e12,
+         .arg = "R",
+         .help = "what wick bench train measured: tells the time"},
+        COMMON_OPTIONS(l->common),
+    };
+    memcpy(to, table, sizeof table);
+    return sizeof table / sizeof *table;
+}
+
+int cmd_audit(int argc, char **argv)
+{
+    struct fault f = {0};
+    struct look l = {.common = COMMON_DEFAULTS,
+                     .max_seq_length = 2048,
+                     .batch_size = 4,
+                     .accumulate = 1,
+                     .epochs = 1,
+                     .shuffle = true};
+    struct option options[24];
+    struct command_line c = {
+        .usage = "wick audit BASE.h5 --data DIR|FILE [--mask-prompt] [options]",
+        .about = "Looks through training data as training would see it. Exits 1 if it would train\n"
+                 "wrongly; the rest are warnings. The flags are those of wick train.",
+        .options = options,
+        .count = look_options(options, &l),
+        .positional = {{"BASE.h5", &l.base, true}},
+    };
+    enum status s = args_parse(&c, argc, argv, &f);
+    if (s == ST_OK && c.help) {
+        args_help(&c);
+        return 0;
+    }
+    if (s == ST_OK && !l.data) {
+        fault_set(&f, ST_USAGE, "--data is missing");
+        s = fault_remedy(&f, "usage: %s", c.usage);
+    }
+    console_quiet(l.common.quiet);
+    if (s != ST_OK)
+        return console_fail_usage(&f);
+    s = run(&l, &f);
+    int code = s == ST_OK ? 0 : console_fail(&f);
+    look_close(&l);
+    return code;
+}
