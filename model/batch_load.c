@@ -66,11 +66,11 @@ static void load_tables(struct model *m, int longest)
             load_rope(m, which, longest);
 }
 
-enum status batch_load(struct model *m, const struct batch *b, struct fault *f)
+enum status batch_load(struct model *m, const struct batch *b, int reach, struct fault *f)
 {
     size_t rows = (size_t)b->rows, n = (size_t)b->labelled;
     struct pass *p = &m->pass;
-    int longest = 0;
+    int longest = reach;
     if (b->rows < 1 || b->rows > m->shape.rows_max)
         return fault_set(f, ST_RANGE, "a batch of %d rows; the model was opened for 1 to %d",
                          b->rows, m->shape.rows_max);

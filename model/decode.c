@@ -1,8 +1,10 @@
 /* Generation: new rows against the keys and values of those before. */
 #include "model/model_impl.h"
 
-/* At most rows_max tokens in one pass of the pages. */
-static enum status decode_some(struct model *m, const int32_t *ids, int n, int at, struct fault *f)
+/* At most rows_max tokens in one pass of the pages; all of them are rotated as those of a text of
+ * `reach` tokens. */
+static enum status decode_some(struct model *m, const int32_t *ids, int n, int at, int reach,
+                               struct fault *f)
 {
     int32_t *pos = m->host_ints + 5 * (size_t)m->shape.rows_max;
     int32_t *start = pos + m->shape.rows_max;
@@ -15,7 +17,7 @@ static enum status decode_some(struct model *m, const int32_t *ids, int n, int a
         int32_t *to;
     } in = {ids}; /* a batch is only read */
     const struct batch b = {.rows = n, .ids = in.to, .pos = pos, .start = start};
-    if (batch_load(m, &b, f) != ST_OK)
+    if (batch_load(m, &b, reach, f) != ST_OK)
         return f->code;
     m->pass.at = at;
     m->pass.cached = true;
@@ -34,7 +36,7 @@ enum status model_decode(struct model *m, const int32_t *ids, int n, int at, flo
     }
     for (int done = 0; done < n; done += rows) {
         rows = n - done < m->shape.rows_max ? n - done : m->shape.rows_max;
-        if (decode_some(m, ids + done, rows, at + done, f) != ST_OK)
+        if (decode_some(m, ids + done, rows, at + done, at + n, f) != ST_OK)
             return f->code;
     }
     const int32_t last = rows - 1;

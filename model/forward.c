@@ -168,7 +168,7 @@ enum status model_forward(struct model *m, const struct batch *b, float *nll, do
     float sum = 0;
     kern *k = m->k;
     struct kref loss = kref_col(m->scalars, SCALAR_EVAL);
-    if (batch_load(m, b, f) != ST_OK)
+    if (batch_load(m, b, 0, f) != ST_OK)
         return f->code;
     *loss_sum = 0;
     if (b->labelled == 0)
@@ -218,7 +218,7 @@ enum status pages_logits(struct model *m, const int32_t *rows, int count, float 
 enum status model_logits(struct model *m, const struct batch *b, const int32_t *rows, int count,
                          float *logits, struct fault *f)
 {
-    if (batch_load(m, b, f) != ST_OK)
+    if (batch_load(m, b, 0, f) != ST_OK)
         return f->code;
     for (int i = 0; i < count; i++)
         if (rows[i] < 0 || rows[i] >= b->rows)

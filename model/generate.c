@@ -2,8 +2,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/rng.h"
+#include "model/rotary.h"
 
 static int32_t largest(const float *x, int n)
 {
@@ -149,31 +151,69 @@ static enum status check_finite(const float *logits, int vocab, struct fault *f)
     return ST_OK;
 }
 
+struct text_ids {
+    int32_t *ids; /* the prompt and what came after */
+    int n, cached;
+};
+
+/* Whether keys rotated for a text of `was` tokens do not serve one of `is`: longrope has other
+ * factors beyond the original context, and transformers drops its cache there. Dynamic rope keeps
+ * what is cached, there as here. */
+static bool outgrown(const struct model_config *c, int was, int is)
+{
+    const struct rope_config *r = &c->rope[0];
+    return r->kind == ROPE_LONGROPE && rotary_choice(r, was) != rotary_choice(r, is);
+}
+
+/* The logits after the last token; what is not in the cache yet goes there. */
+static enum status advance(struct model *m, struct text_ids *t, float *logits, struct fault *f)
+{
+    const struct model_config *c = model_config_of(m);
+    if (outgrown(c, t->cached, t->n))
+        t->cached = 0;
+    if (model_decode(m, t->ids + t->cached, t->n - t->cached, t->cached, logits, f) != ST_OK)
+        return f->code;
+    t->cached = t->n;
+    return check_finite(logits, c->vocab, f);
+}
+
+static enum status run(struct model *m, struct text_ids *t, const struct generate_options *o,
+                       float *logits, int32_t *order, generate_token_fn *token, void *ctx,
+                       struct generate_result *r, struct fault *f)
+{
+    while (r->count < o->max_tokens && !r->stopped) {
+        if (advance(m, t, logits, f) != ST_OK)
+            return f->code;
+        int32_t id = generate_sample(logits, order, model_config_of(m)->vocab, o, t->n);
+        t->ids[t->n++] = id;
+        r->count++;
+        r->stopped = stops(o, id);
+        enum status code = token ? token(ctx, id, f) : ST_OK;
+        if (code != ST_OK)
+            return code;
+    }
+    return ST_OK;
+}
+
 enum status generate(struct model *m, const int32_t *prompt, int n,
                      const struct generate_options *o, generate_token_fn *token, void *ctx,
                      struct generate_result *result, struct fault *f)
 {
-    int vocab = model_config_of(m)->vocab, at = 0;
+    size_t vocab = (size_t)model_config_of(m)->vocab, room = (size_t)n + (size_t)o->max_tokens;
     struct generate_result r = {0};
-    float *logits = malloc((size_t)vocab * sizeof *logits);
-    int32_t *order = malloc((size_t)vocab * sizeof *order), id = 0;
+    float *logits = malloc(vocab * sizeof *logits);
+    int32_t *order = malloc(vocab * sizeof *order);
+    struct text_ids t = {.ids = malloc(room * sizeof *t.ids), .n = n};
     enum status code = ST_OK;
-    if (!logits || !order)
-        code = fault_nomem(f, "the logits", (size_t)vocab * 8);
-    while (code == ST_OK && r.count < o->max_tokens && !r.stopped) {
-        code = model_decode(m, at == 0 ? prompt : &id, at == 0 ? n : 1, at, logits, f);
-        if (code == ST_OK)
-            code = check_finite(logits, vocab, f);
-        if (code != ST_OK)
-            break;
-        at += at == 0 ? n : 1;
-        id = generate_sample(logits, order, vocab, o, at);
-        r.count++;
-        r.stopped = stops(o, id);
-        code = token ? token(ctx, id, f) : ST_OK;
+    if (!logits || !order || !t.ids)
+        code = fault_nomem(f, "the logits", vocab * 8 + room * 4);
+    if (code == ST_OK) {
+        memcpy(t.ids, prompt, (size_t)n * sizeof *prompt);
+        code = run(m, &t, o, logits, order, token, ctx, &r, f);
     }
     free(logits);
     free(order);
+    free(t.ids);
     if (code == ST_OK)
         *result = r;
     return code;

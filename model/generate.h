@@ -11,7 +11,8 @@
  * 0: all), as transformers' warpers do in that order, and drawn from with Philox keyed by
  * (seed, position): equal seeds give equal text. The token function is told of each new token,
  * the stopping one included, and may end the text by any status but ST_OK, which generate then
- * returns. */
+ * returns. Where longrope changes its factors (beyond the original context) the text so far is
+ * read again. */
 #ifndef MODEL_GENERATE_H
 #define MODEL_GENERATE_H
 

@@ -159,7 +159,8 @@ enum status model_find_nonfinite(struct model *m, const struct batch *b, int64_t
 /* ---- generation with a key/value cache ----------------------------------------------------- */
 
 /* Appends n tokens to the cache (from position `at`, which equals the tokens cached) and gives
- * the logits [vocab] of the last one. Needs keys_max > 0. at = 0 starts anew. */
+ * the logits [vocab] of the last one. Needs keys_max > 0. at = 0 starts anew. A rope that depends
+ * on the length takes at + n for it; keys already cached stay as they were rotated. */
 enum status model_decode(struct model *m, const int32_t *ids, int n, int at, float *logits,
                          struct fault *f);
 

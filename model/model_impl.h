@@ -120,8 +120,10 @@ uint64_t model_buffers_measure(struct model *m);
 enum status model_buffers_make(struct model *m, struct fault *f);
 void model_buffers_free(struct model *m);
 
+/* batch_load.c: at least `reach` tokens long, for a rope that asks. */
+enum status batch_load(struct model *m, const struct batch *b, int reach, struct fault *f);
+
 /* forward.c */
-enum status batch_load(struct model *m, const struct batch *b, struct fault *f);
 void pages_embed(struct model *m);
 void pages_layer(struct model *m, int layer, struct kref out);
 void pages_forward(struct model *m); /* from ids to the normed last stream, m->xn */

@@ -35,7 +35,7 @@ enum status model_train_begin(struct model *m, uint64_t seed, struct fault *f)
 enum status optimize_micro(struct model *m, const struct batch *b, int64_t window_targets, int step,
                            int micro, struct kref nll, struct fault *f)
 {
-    if (batch_load(m, b, f) != ST_OK)
+    if (batch_load(m, b, 0, f) != ST_OK)
         return f->code;
     if (window_targets < b->labelled || window_targets < 1 || step < 0 || micro < 0 ||
         micro > 65535)

@@ -7,8 +7,10 @@
 static void decode_equals_forward(void **state)
 {
     (void)state;
-    static const char *const names[] = {"mistral", "qwen3", "llama3", "gemma2", "gpt2", "smollm3"};
-    for (int n = 0; n < 6; n++) {
+    static const char *const names[] = {"mistral", "qwen3",        "llama3",
+                                        "gemma2",  "gemma3_parts", "gpt2",
+                                        "smollm3", "phi3",         "qwen3_window"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         struct fixture x;
         kern *k;
         open_named(&x, &k, names[n]);
@@ -51,13 +53,15 @@ static enum status tell(void *ctx, int32_t id, struct fault *f)
     return ST_OK;
 }
 
-/* The greedy text of ref.json, prompt cut to pieces of rows_max. */
+/* The greedy text of ref.json, prompt cut to pieces of rows_max. That of phi4 outgrows the
+ * original context on the way. */
 static void greedy(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama2",       "llama3", "mistral", "qwen2",
-                                        "qwen3_untied", "gemma2", "gemma3",  "gpt2"};
-    for (int n = 0; n < 8; n++) {
+    static const char *const names[] = {
+        "llama2",       "llama3", "mistral", "qwen2", "qwen3_untied", "gemma2",       "gemma3",
+        "gemma3_parts", "gpt2",   "phi3",    "phi4",  "smollm3",      "qwen3_window", "llama_yarn"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         struct fixture x;
         kern *k;
         open_named(&x, &k, names[n]);
@@ -82,9 +86,38 @@ static void greedy(void **state)
     }
 }
 
+/* A prompt beyond the original context, in pieces that begin before it. */
+static void long_prompt(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"phi4", "llama_dynamic"};
+    for (int n = 0; n < 2; n++) {
+        struct fixture x;
+        kern *k;
+        open_named(&x, &k, names[n]);
+        struct model *m =
+            fixture_model(&x, k, NULL, (struct model_shape){.rows_max = 40, .keys_max = 40});
+        struct model *pieces =
+            fixture_model(&x, k, NULL, (struct model_shape){.rows_max = 9, .keys_max = 40});
+        struct rows r;
+        rows_of(&r, &x, 3, 1);
+        size_t vocab = (size_t)x.c.vocab;
+        const int32_t last = r.b.rows - 1;
+        float *want = malloc(2 * vocab * sizeof *want), *got = want + vocab;
+        assert_true(r.b.rows == 40 && x.c.rope[0].original_max == 24);
+        OK(model_logits(m, &r.b, &last, 1, want, &f));
+        OK(model_decode(pieces, r.ids, r.b.rows, 0, got, &f));
+        assert_true(worst_difference(got, want, vocab) < 1e-5);
+        free(want);
+        model_close(&m);
+        model_close(&pieces);
+        close_named(&x, &k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(decode_equals_forward),
-                                       cmocka_unit_test(greedy)};
+                                       cmocka_unit_test(greedy), cmocka_unit_test(long_prompt)};
     return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }
