@@ -39,10 +39,17 @@ const char *findings_places(char *to, size_t size, const struct audit_finding *g
 {
     enum { SHOWN = 6 };
     size_t n = 0;
+    bool told = g->places > 0 && strstr(g->text, g->place[0].path); /* the text has the first */
     to[0] = '\0';
+    if (told && g->places == 1)
+        return to;
     for (size_t i = 0; i < g->places && i < SHOWN && n < size; i++) {
         bool named = i == 0 || strcmp(g->place[i].path, g->place[i - 1].path) != 0;
-        n += (size_t)snprintf(to + n, size - n, "%s%s%s%d", i == 0 ? ": " : ", ",
+        named = named && !(told && i == 0);
+        n += (size_t)snprintf(to + n, size - n, "%s%s%s%d",
+                              i > 0  ? ", "
+                              : told ? "; lines "
+                                     : ": ",
                               named ? g->place[i].path : "", named ? " line " : "",
                               g->place[i].line);
     }

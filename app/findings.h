@@ -12,7 +12,8 @@ enum status findings_new(struct audit **out, const struct session *s, struct fau
 /* Warnings and notes to standard error, a line each, with the first lines that each is about. */
 void findings_tell(const struct audit *a);
 
-/* ": line 3 of a.jsonl, line 7 of a.jsonl, …" for messages, or nothing. Returns `to`. */
+/* ": a.jsonl line 3, 7, …" for messages, without the name where the text has it, or nothing. Returns
+ * `to`. */
 const char *findings_places(char *to, size_t size, const struct audit_finding *g);
 
 #endif

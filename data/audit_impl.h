@@ -6,9 +6,9 @@
 
 /* In the order in which they are told within their severity. */
 enum audit_kind {
-    AUDIT_NO_ROWS,
     AUDIT_BAD_LINES,
     AUDIT_NO_TARGETS,
+    AUDIT_NO_ROWS,
     AUDIT_TEMPLATE_EOS,
     AUDIT_MISSING_EOS,
     AUDIT_UNTRAINED,
