@@ -181,7 +181,10 @@ enum status dataset_add_chat(struct dataset *d, const struct json *messages,
                              const struct json *tools, int line, struct fault *f)
 {
     bool answered = false;
-    if (json_kind(messages) != JSON_ARRAY || !json_first(messages))
+    if (json_kind(messages) == JSON_ARRAY && !json_first(messages))
+        return dataset_targetless(d, line, "has no target to train on: its conversation is empty",
+                                  "remove the line, or give it an assistant message", f);
+    if (json_kind(messages) != JSON_ARRAY)
         return dataset_wrong(d, line, "has no list of messages",
                              "\"messages\" is a list of {role, content}", f);
     for (const struct json *m = json_first(messages); m; m = json_next(m)) {
