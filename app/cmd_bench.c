@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/bench_ops.h"
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/session.h"
@@ -10,7 +11,8 @@
 
 struct bench {
     struct common common;
-    const char *what, *shape, *dtype;
+    const char *what, *shape, *dtype, *only, *output;
+    double seconds_max;
     int64_t batch, seq, rank, iters;
     bool grad_checkpoint;
     struct model_config config;
@@ -211,6 +213,7 @@ int cmd_bench(int argc, char **argv)
                       .shape = "smollm2-135m",
                       .dtype = "f32",
                       .batch = 1,
+                      .seconds_max = 1,
                       .seq = 512,
                       .rank = 16,
                       .iters = 5};
@@ -257,21 +260,41 @@ int cmd_bench(int argc, char **argv)
          .kind = OPT_BOOL,
          .to = &b.grad_checkpoint,
          .help = "as in train"},
+        {.name = "only",
+         .kind = OPT_STRING,
+         .to = &b.only,
+         .arg = "TEXT",
+         .help = "ops: those with this in their name"},
+        {.name = "max-seconds",
+         .kind = OPT_REAL,
+         .to = &b.seconds_max,
+         .min = 1e-6,
+         .max = 1e6,
+         .arg = "S",
+         .help = "ops: calls that would take longer are skipped"},
+        {.name = "output",
+         .kind = OPT_STRING,
+         .to = &b.output,
+         .arg = "FILE.html",
+         .help = "ops: also a page with a picture (also -o)"},
         COMMON_OPTIONS(b.common),
     };
     struct command_line c = {
-        .usage = "wick bench train [--shape NAME] [options]",
-        .about = "Trains a random base of a shape, made in memory: how fast will this be here?",
+        .usage = "wick bench train|ops [options]",
+        .about =
+            "train: trains a random base of a shape, made in memory: how fast will this be here?\n"
+            "ops: times each op, adapted linears against separate products.",
         .options = options,
         .count = sizeof options / sizeof *options,
-        .positional = {{"train", &b.what, true}},
+        .positional = {{"train|ops", &b.what, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);
     if (s == ST_OK && c.help) {
         args_help(&c);
         return 0;
     }
-    if (s == ST_OK && strcmp(b.what, "train") != 0) {
+    bool ops = s == ST_OK && strcmp(b.what, "ops") == 0;
+    if (s == ST_OK && !ops && strcmp(b.what, "train") != 0) {
         fault_set(&f, ST_USAGE, "unknown benchmark %.60s", b.what);
         s = fault_remedy(&f, "usage: %s", c.usage);
     }
@@ -283,6 +306,7 @@ int cmd_bench(int argc, char **argv)
     console_quiet(b.common.quiet);
     if (s != ST_OK)
         return console_fail_usage(&f);
-    s = bench_train(&b, &f);
+    struct bench_ops o = {&b.common, b.dtype, b.only, b.output, b.seconds_max};
+    s = ops ? bench_ops(&o, &f) : bench_train(&b, &f);
     return s == ST_OK ? 0 : console_fail(&f);
 }

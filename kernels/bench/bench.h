@@ -8,7 +8,7 @@
  * is a rival, its batches alternate with ours in the same run:
  *   "unfused"  an adapted linear as separate products: x W^T, x A^T, + (x A^T) B^T (and backward:
  *              dy W, G with dA and dB, + G A), each the same device's best
- *   "CLBlast"  that library's SGEMM, where it is installed and W is f32
+ *   "CLBlast", "OpenBLAS"  that library's SGEMM, where it is installed and W is f32
  * Inputs are random: zeros would be faster than life. Cases that would take longer than a call is worth
  * (seconds_max) are told as skipped. */
 #ifndef KERNELS_BENCH_H

@@ -7,7 +7,7 @@
 
 struct gemm_args {
     struct klinear lin;
-    struct kref y, x, w;
+    struct kref y, x, dx, w;
     int rows;
     const struct kern_rival *rival;
 };
@@ -22,7 +22,7 @@ static void gemm_fwd(struct bench *b, const void *args)
 static void gemm_bwd(struct bench *b, const void *args)
 {
     const struct gemm_args *a = args;
-    b->k->op.lora_linear_bwd(b->k, a->x, KREF_NONE, a->y, KREF_NONE, KREF_NONE, KREF_NONE, &a->lin,
+    b->k->op.lora_linear_bwd(b->k, a->dx, KREF_NONE, a->y, a->x, KREF_NONE, KREF_NONE, &a->lin,
                              a->rows, NULL, K_SET);
 }
 
@@ -46,6 +46,7 @@ static void gemm_case(struct bench *b, int rows, int out, int in)
         return;
     bench_prepare(b, &(struct kern_specs){.rows = rows, .width = out > in ? out : in});
     a.x = bench_mat(b, rows, in);
+    a.dx = bench_mat(b, rows, in);
     a.y = bench_mat(b, rows, out);
     a.lin.w = bench_weight(b, out, in);
     if (b->status == ST_OK && b->o->dtype == DT_F32 && b->k->state->device->rival)
@@ -113,12 +114,12 @@ static void separate_both(struct bench *b, const void *args)
     const struct lora_args *a = args;
     kern *k = b->k;
     separate_fwd(b, args);
-    k->op.lora_linear_bwd(k, a->dx, KREF_NONE, a->dy, KREF_NONE, KREF_NONE, KREF_NONE, &a->plain,
+    k->op.lora_linear_bwd(k, a->dx, KREF_NONE, a->dy, a->x, KREF_NONE, KREF_NONE, &a->plain,
                           a->rows, NULL, K_SET);
     k->op.lora_linear_bwd(k, KREF_NONE, a->grads, a->dy, a->x, a->h, a->params, &a->lin, a->rows,
                           NULL, K_SET);
-    k->op.lora_linear_bwd(k, a->dx, KREF_NONE, a->g, KREF_NONE, KREF_NONE, KREF_NONE, &a->a,
-                          a->rows, NULL, K_ADD);
+    k->op.lora_linear_bwd(k, a->dx, KREF_NONE, a->g, a->x, KREF_NONE, KREF_NONE, &a->a, a->rows,
+                          NULL, K_ADD);
 }
 
 static void lora_buffers(struct bench *b, struct lora_args *a, int d)
