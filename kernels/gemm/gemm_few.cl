@@ -1,11 +1,11 @@
-/* C = A W^T with few rows in A, as in decoding: each row of W is read once, by the lanes of one line, and
- * meets all rows of A. The sum with bias, adapters and residual is gemm.cl's, whose structs these are. */
+/* C = A W^T with few rows in A, as in decoding, or few in W: the lanes of one line read a row of W, and
+ * it meets MOST rows of A at a time. The sum with bias, adapters and residual is gemm.cl's, whose structs these are. */
 #ifndef LINE
 #define LINE  32 /* lanes that share a row of W */
 #define LINES 8  /* rows of W of a group */
 #endif
 
-#define MOST     8 /* rows of A */
+#define MOST     8 /* rows of A of a group */
 #define ADAPTERS 4
 
 struct gemm_dims {
@@ -105,18 +105,20 @@ static inline float low_rank(global const float *restrict h, global const float 
         local float t[LINES * MOST * LINE];                                                      \
         local float *mine = t + (int)get_local_id(1) * MOST * LINE;                              \
         const int c = (int)get_group_id(0) * LINES + (int)get_local_id(1);                       \
-        sums(mine, a_buf + a_at, lda, w, (long)c * ldw, d, most, dtype);                         \
+        const long row0 = (long)get_group_id(1) * MOST;                                          \
+        d.rows = min(d.rows - (int)row0, MOST);                                                  \
+        sums(mine, a_buf + a_at + row0 * lda, lda, w, (long)c * ldw, d, most, dtype);            \
         barrier(CLK_LOCAL_MEM_FENCE);                                                            \
         for (int r = (int)get_local_id(0); r < d.rows && c < d.cols; r += LINE) {                \
             float x = 0.0f;                                                                      \
             for (int i = 0; i < LINE; i++)                                                       \
                 x += mine[r * LINE + i];                                                         \
-            x += low_rank(h_buf + h_at + (long)r * ldh, params_buf + params_at, &lora, c);       \
+            x += low_rank(h_buf + h_at + (row0 + r) * ldh, params_buf + params_at, &lora, c);    \
             if (d.flags & HAS_BIAS)                                                              \
                 x += IN(bias, c);                                                                \
             if (d.flags & HAS_RES)                                                               \
-                x += res_buf[res_at + (long)r * ldres + c];                                      \
-            c_buf[c_at + (long)r * ldc + c] = x;                                                 \
+                x += res_buf[res_at + (row0 + r) * ldres + c];                                   \
+            c_buf[c_at + (row0 + r) * ldc + c] = x;                                              \
         }                                                                                        \
     }
 ENTRY(gemm_one_f32, DT_F32, 1)

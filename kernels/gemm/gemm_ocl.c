@@ -84,8 +84,9 @@ static bool small_options(const kern *k, const struct kern_specs *s, char *out, 
     return tile_options(k, s, SMALL, out, size);
 }
 
-/* Groups of 256 items, for few rows of A. On a CPU a tile serves them as well. */
-enum { FEW_ROWS = 8, FEW_LINE = 32, FEW_LINES = 8 };
+/* Groups of 256 items, for few rows of A, or of W and not very many of A. On a CPU a tile serves them as
+ * well. */
+enum { FEW_ROWS = 8, FEW_COLS = 64, FEW_COLS_ROWS = 1024, FEW_LINE = 32, FEW_LINES = 8 };
 
 static bool few_options(const kern *k, const struct kern_specs *s, char *out, size_t size)
 {
@@ -138,14 +139,15 @@ static int pick(const kern *k, int rows, int cols)
     return best;
 }
 
-static bool takes_few(const kern *k, enum gemm_side side, int rows)
+static bool takes_few(const kern *k, enum gemm_side side, int rows, int cols)
 {
-    return side == GEMM_NT && rows <= FEW_ROWS && class_of(k) == WIDE;
+    bool few = rows <= FEW_ROWS || (cols <= FEW_COLS && rows <= FEW_COLS_ROWS);
+    return side == GEMM_NT && few && class_of(k) == WIDE;
 }
 
 const char *gemm_ocl_tile(const kern *k, enum gemm_side side, int rows, int cols)
 {
-    return takes_few(k, side, rows) ? NULL : tile_names[pick(k, rows, cols)];
+    return takes_few(k, side, rows, cols) ? NULL : tile_names[pick(k, rows, cols)];
 }
 
 /* ---- calls --------------------------------------------------------------------------------------- */
@@ -195,7 +197,8 @@ static void run_few(kern *k, const struct gemm_ocl *g)
 {
     struct gemm_dims d = dims_of(g);
     struct gemm_lora lora = lora_of(g);
-    struct ocl_range range = {{tiles_of(d.cols, FEW_LINES), 1, 1}, {FEW_LINE, FEW_LINES, 1}};
+    struct ocl_range range = {{tiles_of(d.cols, FEW_LINES), tiles_of(d.rows, FEW_ROWS), 1},
+                              {FEW_LINE, FEW_LINES, 1}};
     char name[32];
     snprintf(name, sizeof name, "gemm_%s_%s", g->rows == 1 ? "one" : "few", dtype_of(g->w));
     OCL_RUN(k, name, range, BUF(g->c), BUF(g->a), WGT(g->w), BUF(g->h), VEC(g->params),
@@ -206,7 +209,7 @@ void gemm_ocl(kern *k, const struct gemm_ocl *g)
 {
     struct gemm_dims d = dims_of(g);
     struct gemm_lora lora = lora_of(g);
-    if (takes_few(k, g->side, g->rows) && !g->gather && !g->scatter) {
+    if (takes_few(k, g->side, d.rows, d.cols) && !g->gather && !g->scatter) {
         run_few(k, g);
         return;
     }
