@@ -172,7 +172,7 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
     struct request q = {c, messages, json_kind(tools) == JSON_NULL ? NULL : tools, o};
     struct jinja_input in = {setup, &q, o->now};
     const struct jinja *t = q.tools && c->with_tools ? c->with_tools : c->plain;
-    if (json_kind(messages) != JSON_ARRAY || !json_first(messages)) {
+    if (json_kind(messages) != JSON_ARRAY || (!json_first(messages) && !o->may_be_empty)) {
         fault_set(f, ST_FORMAT, "a conversation must be a list of one message or more");
         return fault_remedy(f, "give messages as [{\"role\": …, \"content\": …}, …]");
     }

@@ -22,6 +22,7 @@ struct chat;
 
 struct chat_options {
     bool add_generation_prompt;
+    bool may_be_empty;        /* no message at all: what stands before an assistant that begins */
     time_t now;               /* what strftime_now shows (local time) */
     const struct json *extra; /* object of further variables (enable_thinking, …), or NULL */
 };

@@ -16,7 +16,8 @@ struct chat_job {
 static enum status render(const struct chat_job *j, struct text *out, size_t count, bool prompt,
                           struct chat_spans *spans, struct fault *f)
 {
-    struct chat_options o = {.add_generation_prompt = prompt, .now = j->d->o.now};
+    struct chat_options o = {
+        .add_generation_prompt = prompt, .may_be_empty = prompt, .now = j->d->o.now};
     struct json_doc *part = json_new_array();
     if (!part)
         return fault_nomem(f, "a conversation", 0);
@@ -37,13 +38,15 @@ static enum status render(const struct chat_job *j, struct text *out, size_t cou
 }
 
 /* How many leading tokens of the row lie wholly in the first n bytes of its text: the common start of
- * the two tokenizations, so a token that straddles the border belongs to what follows. */
-static enum status tokens_before(size_t *out, const struct chat_job *j, const struct text *text,
-                                 const struct ids *ids, size_t n, struct fault *f)
+ * the two tokenizations. *across: the next token straddles the border. */
+static enum status tokens_before(size_t *out, bool *across, const struct chat_job *j,
+                                 const struct text *text, const struct ids *ids, size_t n,
+                                 struct fault *f)
 {
     struct ids head = {0};
     size_t i = 0;
     enum status s = ST_OK;
+    *across = false;
     if (n >= text->n) {
         *out = ids->n;
         return ST_OK;
@@ -52,18 +55,26 @@ static enum status tokens_before(size_t *out, const struct chat_job *j, const st
         s = tokenizer_encode(j->d->o.tokenizer, &head, text->p, n, 0, f);
     while (s == ST_OK && i < head.n && i < ids->n && head.p[i] == ids->p[i])
         i++;
-    ids_free(&head);
+    *across = i < head.n;
     *out = i;
+    ids_free(&head);
     return s;
 }
 
-static enum status mark_span(struct chat_job *j, const struct text *text, size_t at, size_t end,
-                             struct fault *f)
+/* A token that straddles the beginning is in the span, because what it says is not all given. One that
+ * straddles the end is in if the template marked the span itself, as in transformers: it is all that
+ * says the span's last letters. What is between two renderings ends where a turn ends: there, it
+ * belongs to what follows. */
+static enum status mark_span(struct chat_job *j, const struct text *text, struct chat_span span,
+                             bool marked, struct fault *f)
 {
     size_t from, to;
-    enum status s = tokens_before(&from, j, text, &j->ids, at, f);
+    bool across;
+    enum status s = tokens_before(&from, &across, j, text, &j->ids, span.at, f);
     if (s == ST_OK)
-        s = tokens_before(&to, j, text, &j->ids, end, f);
+        s = tokens_before(&to, &across, j, text, &j->ids, span.end, f);
+    if (s == ST_OK && marked && across && to < j->ids.n)
+        to++;
     return s == ST_OK ? dataset_mark(&j->target, from, to, 1, f) : s;
 }
 
@@ -87,7 +98,7 @@ static enum status turn_row(struct chat_job *j, const struct text *prompt, const
 {
     enum status s = take_text(j, turn, !j->d->o.mask_prompt, f);
     if (s == ST_OK && j->d->o.mask_prompt)
-        s = mark_span(j, turn, prompt->n, turn->n, f);
+        s = mark_span(j, turn, (struct chat_span){prompt->n, turn->n}, false, f);
     return s == ST_OK ? dataset_add_row(j->d, &j->ids, &j->target, j->line, f) : s;
 }
 
@@ -137,7 +148,7 @@ static enum status turns_pass(struct chat_job *j, bool *prefix, int pass, struct
         else if (!*prefix)
             s = turn_row(j, &t.prompt, &t.turn, f);
         else if (j->d->o.mask_prompt)
-            s = mark_span(j, &j->whole, t.prompt.n, t.turn.n, f);
+            s = mark_span(j, &j->whole, (struct chat_span){t.prompt.n, t.turn.n}, false, f);
     }
     if (s == ST_OK && pass == 1 && *prefix)
         s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
@@ -154,7 +165,7 @@ static enum status chat_rows(struct chat_job *j, struct fault *f)
     if (s == ST_OK && marked) {
         s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
         for (size_t i = 0; s == ST_OK && j->d->o.mask_prompt && i < spans.n; i++)
-            s = mark_span(j, &j->whole, spans.p[i].at, spans.p[i].end, f);
+            s = mark_span(j, &j->whole, spans.p[i], true, f);
         if (s == ST_OK)
             s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
     } else {
