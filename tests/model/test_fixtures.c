@@ -15,6 +15,8 @@ static const char *folder = "tests/fixtures/model";
 static const char *const committed[] = {FIXTURE_NAMES};
 #ifndef FIXTURE_DEVICES /* test_fixtures_ocl.c has its own */
 #define FIXTURE_DEVICES "cpu:ref", "cpu"
+#define FIXTURE_SETUP   NULL
+#define FIXTURE_END     NULL
 #endif
 static const char *const devices[] = {FIXTURE_DEVICES};
 
@@ -228,5 +230,5 @@ int main(int argc, char **argv)
             }
         }
     }
-    return _cmocka_run_group_tests("model fixtures", tests, n, NULL, NULL);
+    return _cmocka_run_group_tests("model fixtures", tests, n, FIXTURE_SETUP, FIXTURE_END);
 }
