@@ -7,7 +7,7 @@ static const char text[] = {
 /* Logits that stand in scratch at a time: enough rows to fill a GPU in both products, and no more than a
  * small part of its memory. */
 enum { ROWS_GRAIN = 128, ROWS_MIN = 16, LD_GRAIN = 32 };
-static const uint64_t bytes_min = 64 << 20, bytes_max = 768 << 20, bytes_cpu = 256 << 10;
+static const uint64_t bytes_min = 16 << 20, bytes_max = 768 << 20, bytes_cpu = 256 << 10;
 
 static int padded(int vocab)
 {
