@@ -1,8 +1,10 @@
-/* A JSONL or text over a byte tokenizer and a template that the first byte chooses: whatever is accepted
- * gives rows with targets, and windows that a model may run. */
+/* A JSONL, array, gzip file or text over a byte tokenizer and a template, as the first two bytes choose:
+ * whatever is accepted gives rows with targets, and windows that a model may run; the audit of the same
+ * bytes goes through and agrees on what can be trained on. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/audit.h"
 #include "data/dataset.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -56,26 +58,21 @@ static void dataset_setup(struct dataset_options *o, int which)
                                   .mask_prompt = which & 8};
 }
 
-int fuzz_dataset(const uint8_t *bytes, size_t n)
+static void dataset_windows(const struct dataset *d, const struct dataset_options *o, int which)
 {
-    struct dataset_options o;
-    struct dataset *d = NULL;
     struct sampler *s = NULL;
     struct window w = {0};
     struct fault f = {0};
-    if (n == 0)
-        return 0;
-    dataset_setup(&o, bytes[0]);
-    const char *name = bytes[0] & 16 ? "fuzz.txt" : "fuzz.jsonl";
-    if (dataset_parse(&d, name, (const char *)bytes + 1, n - 1, &o, &f) != ST_OK)
-        return 0;
     struct sampler_options so = {.batch = 2,
                                  .accumulate = 2,
-                                 .shuffle = bytes[0] & 32,
-                                 .packing = bytes[0] & 64,
+                                 .shuffle = which & 32,
+                                 .packing = which & 64,
                                  .epochs = 2,
-                                 .seq_max = o.seq_max};
+                                 .seq_max = o->seq_max};
     if (sampler_new(&s, d, &so, &f) != ST_OK)
+        abort();
+    double waste = sampler_waste(s);
+    if (!(waste >= 0 && waste < 1))
         abort();
     do {
         if (sampler_next(s, &w, &f) != ST_OK || (w.micros > 0 && w.targets <= 0))
@@ -86,6 +83,60 @@ int fuzz_dataset(const uint8_t *bytes, size_t n)
     } while (w.micros > 0);
     window_free(&w);
     sampler_free(&s);
+}
+
+/* Reads the bytes as `wick audit` does: bad lines are findings, and only what no line is to blame for
+ * stops it. */
+static void dataset_audit(const char *name, const char *bytes, size_t n, struct dataset_options *o,
+                          bool accepted)
+{
+    static const int eos = 0;
+    struct audit *a = NULL;
+    struct dataset *d = NULL;
+    struct fault f = {0};
+    struct audit_options ao = {
+        .tokenizer = o->tokenizer, .chat = o->chat, .eos = &eos, .eos_count = 1, .vocab = o->vocab};
+    if (audit_new(&a, &ao, &f) != ST_OK)
+        abort();
+    o->watch = audit_watch(a, true);
+    if (dataset_parse(&d, name, bytes, n, o, &f) == ST_OK) {
+        if (audit_run(a, d, NULL, &f) != ST_OK)
+            abort();
+        for (size_t i = 0; i < audit_findings(a); i++) {
+            const char *finding = audit_finding(a, i)->name;
+            bool bad = !strcmp(finding, "no_targets") || !strcmp(finding, "bad_lines") ||
+                       !strcmp(finding, "no_rows");
+            if (bad && accepted)
+                abort();
+        }
+    } else if (accepted) {
+        abort();
+    }
+    audit_free(&a);
+    dataset_close(&d);
+}
+
+int fuzz_dataset(const uint8_t *bytes, size_t n)
+{
+    static const char *const names[] = {"fuzz.jsonl", "fuzz.txt", "fuzz.json", "fuzz.jsonl.gz"};
+    struct dataset_options o;
+    struct dataset *d = NULL, *held = NULL;
+    struct fault f = {0};
+    if (n < 2)
+        return 0;
+    dataset_setup(&o, bytes[0]);
+    o.memory_max = bytes[1] & 4 ? 64 : 0;
+    const char *name = names[bytes[1] & 3], *text = (const char *)bytes + 2;
+    bool accepted = dataset_parse(&d, name, text, n - 2, &o, &f) == ST_OK;
+    dataset_audit(name, text, n - 2, &o, accepted);
+    if (!accepted)
+        return 0;
+    dataset_windows(d, &o, bytes[0]);
+    if (bytes[1] & 8 && dataset_hold_out(&held, d, 0.3, bytes[0], &f) == ST_OK) {
+        dataset_windows(d, &o, bytes[0]);
+        dataset_windows(held, &o, bytes[0]);
+    }
+    dataset_close(&held);
     dataset_close(&d);
     return 0;
 }
