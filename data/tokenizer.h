@@ -40,9 +40,9 @@ enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const c
 enum status tokenizer_decode(const struct tokenizer *t, struct text *out, const int32_t *ids,
                              size_t n, bool skip_special, struct fault *f);
 
-int tokenizer_size(const struct tokenizer *t); /* one above the largest id */
-int tokenizer_id(const struct tokenizer *t, const char *piece);      /* -1 if there is none */
-const char *tokenizer_piece(const struct tokenizer *t, int id);      /* NULL if there is none */
+int tokenizer_size(const struct tokenizer *t);                  /* one above the largest id */
+int tokenizer_id(const struct tokenizer *t, const char *piece); /* -1 if there is none */
+const char *tokenizer_piece(const struct tokenizer *t, int id); /* NULL if there is none */
 bool tokenizer_is_special(const struct tokenizer *t, int id);
 
 /* Special tokens by role; -1 where the files name none. eos: tokenizer_config's eos_token, else

@@ -28,7 +28,7 @@ enum { HAS_BIAS = 1, HAS_RES = 2, GATHER = 4, SCATTER = 8, ALIGNED_A = 16, ALIGN
 /* What a device can hold: groups of 256 items and 40 KiB of local memory; of 64 items and 20 KiB; or it
  * is a CPU, where one item a group is best. */
 enum { WIDE, NARROW, SINGLE, CLASSES };
-enum { LARGE, MEDIUM, SMALL, TILES };
+enum { WIDEST, LARGE, MEDIUM, SMALL, TILES };
 
 /* The names are those of gemm.cl's macros; pace: how much of a compute unit's rate it reaches. */
 struct tile {
@@ -36,14 +36,15 @@ struct tile {
     float pace;
 };
 static const struct tile tiles[CLASSES][TILES] = {
-    [WIDE] = {{4, 8, 4, 2, 2, 2, 1, 16, 1.0f},
+    [WIDE] = {{4, 8, 4, 2, 4, 2, 1, 8, 1.15f},
+              {4, 8, 4, 2, 2, 2, 1, 16, 1.0f},
               {4, 8, 2, 1, 2, 2, 4, 32, 0.7f},
               {4, 8, 1, 1, 1, 1, 8, 64, 0.3f}},
     [NARROW] =
         {[MEDIUM] = {4, 8, 2, 1, 2, 2, 1, 16, 1.0f}, [SMALL] = {4, 8, 2, 1, 1, 1, 1, 32, 0.5f}},
     [SINGLE] = {[SMALL] = {1, 1, 1, 1, 2, 4, 1, 32, 1.0f}},
 };
-static const char *const tile_names[TILES] = {"large", "medium", "small"};
+static const char *const tile_names[TILES] = {"widest", "large", "medium", "small"};
 
 static int class_of(const kern *k)
 {
@@ -67,6 +68,11 @@ static bool tile_options(const kern *k, const struct kern_specs *s, int tile, ch
     snprintf(out, size, "-DTILE=%s -DLM=%d -DLN=%d -DWM=%d -DWN=%d -DGM=%d -DGN=%d -DKS=%d -DBK=%d",
              tile_names[tile], t->lm, t->ln, t->wm, t->wn, t->gm, t->gn, t->ks, t->bk);
     return true;
+}
+
+static bool widest_options(const kern *k, const struct kern_specs *s, char *out, size_t size)
+{
+    return tile_options(k, s, WIDEST, out, size);
 }
 
 static bool large_options(const kern *k, const struct kern_specs *s, char *out, size_t size)
@@ -96,6 +102,8 @@ static bool few_options(const kern *k, const struct kern_specs *s, char *out, si
     return true;
 }
 
+const struct ocl_source ocl_source_gemm_widest = {"kernels/gemm/gemm.cl", text, widest_options,
+                                                  NULL};
 const struct ocl_source ocl_source_gemm_large = {"kernels/gemm/gemm.cl", text, large_options, NULL};
 const struct ocl_source ocl_source_gemm_medium = {"kernels/gemm/gemm.cl", text, medium_options,
                                                   NULL};

@@ -13,7 +13,7 @@ enum {
     ITEMS = 256,
     SLICES = 4,
     LINE = 128,
-    FEW_ROWS = 256,         /* up to here H and G are made row by row */
+    FEW_ROWS = 2048,        /* up to here H and G are made row by row */
     CHUNK = 256,            /* rows that a partial sum of dA or dB spans, at least */
     PART_VALUES = 16 << 20, /* floats of all partial sums, at most */
 };
