@@ -3,8 +3,9 @@
 
 #define BASE program_base()
 
-static const char *const commands[] = {"import",   "train",   "eval",    "generate", "merge",
-                                       "tokenize", "inspect", "devices", "selftest", "bench"};
+static const char *const commands[] = {"import",   "train",    "eval",    "generate",
+                                       "merge",    "tokenize", "inspect", "devices",
+                                       "selftest", "bench",    "audit"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void test_help(void **state)

@@ -1,0 +1,187 @@
+/* wick audit as a user runs it, its short form in train, and runs over several weighted files with rows
+ * held out. */
+#include "tests/app/program.h"
+
+#define BASE program_base()
+
+static const char good[] =
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"A lamp?\"}, {\"role\": "
+    "\"assistant\", \"content\": \"A lantern.\"}]}\n";
+
+static void rows(const char *path, int n, const char *tail)
+{
+    struct text t = {0};
+    struct fault f = {0};
+    for (int i = 0; i < n; i++)
+        text_addf(&t, &f, "{\"text\": \"Row %d tells of %d lamps.\"}\n", i, i * i);
+    assert_int_equal(text_adds(&t, tail, &f), 0);
+    scratch_write(path, t.p, t.n);
+    text_free(&t);
+}
+
+static const struct json *finding(const struct json_doc *doc, const char *name)
+{
+    const struct json *g = json_first(json_get(json_root(doc), "findings"));
+    while (g && strcmp(json_string(json_get(g, "name")), name) != 0)
+        g = json_next(g);
+    return g;
+}
+
+static void test_for_people(void **state)
+{
+    (void)state;
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--mask-prompt", "--tokens-per-second",
+         "1000");
+    program_done();
+    program_silent();
+    program_says("train: 360 messages rows, ");
+    program_says("valid: 48 messages rows, ");
+    program_says("tokens a row\n");
+    program_says("wick pads nothing");
+    program_says("90 steps: 1.00 passes");
+    program_says("about 1 minutes");
+    program_says("<|im_start|>assistant\n«who: ");
+    program_says("nothing to complain about");
+    assert_null(strchr(program_said.out.p, '\033')); /* no terminal, no colours */
+}
+
+static void test_what_trains_wrongly(void **state)
+{
+    const char *data = program_file("bad.jsonl");
+    struct text t = {0};
+    struct fault f = {0};
+    (void)state;
+    text_addf(&t, &f, "%s{\"messages\": []}\n\nnonsense \033[2J\n%s", good, good);
+    program_text(data, t.p);
+    text_free(&t);
+    WICK("audit", BASE, "--data", data);
+    program_code(1);
+    program_says("error: ");
+    program_says("bad.jsonl: line 2 has no target to train on");
+    program_says("line 4");
+    program_says("warning: 1 row of train is there already");
+    program_notes("bad.jsonl would train wrongly");
+    assert_null(strchr(program_said.out.p, '\033'));
+    WICK("audit", BASE, "--data", data, "--json", "--quiet");
+    program_code(1);
+    program_said.code = 0; /* for the helper: the value is there all the same */
+    struct json_doc *doc = program_json();
+    assert_false(json_bool(json_get(json_root(doc), "ok"), true));
+    const struct json *g = finding(doc, "no_targets");
+    assert_string_equal(json_string(json_get(g, "severity")), "error");
+    assert_true(json_number(json_get(json_first(json_get(g, "lines")), "line"), 0) == 2);
+    assert_non_null(finding(doc, "bad_lines"));
+    assert_non_null(finding(doc, "duplicates"));
+    json_close(&doc);
+    WICK("audit", BASE, "--data", program_file("nowhere"), "--quiet");
+    program_refused(1, "nowhere: there is no such file or folder", "");
+    WICK("audit", BASE, "--quiet");
+    program_refused(2, "--data is missing", "usage");
+}
+
+static void test_for_machines(void **state)
+{
+    const char *a = program_file("a.jsonl"), *b = program_file("b.jsonl");
+    char both[512];
+    (void)state;
+    rows(a, 10, "");
+    program_text(b, good);
+    snprintf(both, sizeof both, "%s,%s", a, b);
+    WICK("audit", BASE, "--data", both, "--data-weights", "1,6", "--batch-size", "2", "--json");
+    struct json_doc *doc = program_json();
+    assert_true(json_bool(json_get(json_root(doc), "ok"), false));
+    assert_true(program_number(doc, "steps") == 8);
+    assert_true(program_number(doc, "passes") == 1);
+    assert_true(program_number(doc, "padding_waste") > 0);
+    const struct json *train = json_get(json_root(doc), "train");
+    assert_string_equal(json_string(json_get(train, "kind")), "text and messages");
+    assert_int_equal(json_count(json_get(train, "files")), 2);
+    assert_non_null(json_get(json_get(json_root(doc), "first_row"), "targets"));
+    json_close(&doc);
+}
+
+/* The embedding of <|im_start|> is zeros in a copy of the checkpoint. */
+static void test_untrained_embedding(void **state)
+{
+    const char *folder = program_checkpoint("zeroed"), *base = program_file("zeroed.h5");
+    struct json_doc *doc = NULL;
+    struct fault f = {0};
+    size_t n;
+    (void)state;
+    unsigned char *bytes = scratch_read("configs/wickling/model.safetensors", &n);
+    uint64_t header;
+    memcpy(&header, bytes, 8);
+    assert_int_equal(json_parse(&doc, (char *)bytes + 8, header, "header", &f), ST_OK);
+    const struct json *t = json_get(json_root(doc), "model.embed_tokens.weight");
+    double from = json_number(json_first(json_get(t, "data_offsets")), -1);
+    double to = json_number(json_next(json_first(json_get(t, "data_offsets"))), -1);
+    size_t row = (size_t)(to - from) / 1536;
+    memset(bytes + 8 + header + (size_t)from + row, 0, row);
+    json_close(&doc);
+    program_replace(folder, "model.safetensors", bytes, n);
+    free(bytes);
+    WICK("import", folder, "-o", base, "--quiet");
+    program_done();
+    program_text(program_file("one.jsonl"), good);
+    WICK("audit", base, "--data", program_file("one.jsonl"));
+    program_code(1);
+    program_says("error: 1 token of the data has an embedding that was never trained: 1 "
+                 "\"<|im_start|>\"");
+    WICK("audit", BASE, "--data", program_file("one.jsonl"));
+    program_done();
+}
+
+static void test_train_warns(void **state)
+{
+    const char *data = program_file("twice.jsonl"), *run = program_file("short");
+    (void)state;
+    rows(data, 4, "{\"text\": \"Row 0 tells of 0 lamps.\"}\n{\"text\": \"<|im_start|> lamp\"}\n");
+    WICK("train", "--model", BASE, "--data", data, "--output", run, "--iters", "1", "--device",
+         "cpu");
+    program_done();
+    program_notes("twice.jsonl: 6 text rows");
+    program_notes("warning: 1 row of train is there already: ");
+    program_notes("warning: 1 line spells special tokens in the text, such as <|im_start|>");
+}
+
+#define ARGUMENTS(run, data)                                                                    \
+    "train", "--model", BASE, "--data", data, "--data-weights", "0.5,2", "--val-split", "0.25", \
+        "--output", run, "--iters", "8", "--rank", "4", "--batch-size", "2", "--learning-rate", \
+        "5e-3", "--save-every", "2", "--steps-per-eval", "2", "--seed", "7", "--device", "cpu"
+
+/* Weights and held-out rows come again from train.json, in any working folder. */
+static void test_resume(void **state)
+{
+    char both[512], a[300], b[300];
+    (void)state;
+    rows(program_file("many.jsonl"), 12, "");
+    program_text(program_file("chat.jsonl"), good);
+    snprintf(both, sizeof both, "%s,%s", program_file("many.jsonl"), program_file("chat.jsonl"));
+    WICK(ARGUMENTS(program_file("whole"), both));
+    program_done();
+    program_notes("held out for validation: 3 rows");
+    program_notes("chat.jsonl: ");
+    program_next.signal = SIGTERM;
+    program_next.after = "step 4: validation loss";
+    WICK(ARGUMENTS(program_file("cut"), both));
+    program_code(130);
+    WICK("train", "--resume", program_file("cut"));
+    program_done();
+    program_notes("going on after step ");
+    snprintf(a, sizeof a, "%s/adapter_model.safetensors", program_file("whole"));
+    snprintf(b, sizeof b, "%s/adapter_model.safetensors", program_file("cut"));
+    assert_true(program_same(a, b));
+    program_text(program_file("chat.jsonl"), "{\"text\": \"other\"}\n");
+    WICK("train", "--resume", program_file("cut"), "--quiet");
+    program_refused(1, "is not what run", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_for_people),   cmocka_unit_test(test_what_trains_wrongly),
+        cmocka_unit_test(test_for_machines), cmocka_unit_test(test_untrained_embedding),
+        cmocka_unit_test(test_train_warns),  cmocka_unit_test(test_resume),
+    };
+    return program_run("audit_command", tests);
+}
