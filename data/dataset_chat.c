@@ -193,7 +193,7 @@ enum status dataset_add_chat(struct dataset *d, const struct json *messages,
 {
     bool answered = false;
     if (json_kind(messages) == JSON_ARRAY && !json_first(messages))
-        return dataset_targetless(d, line, "has no target to train on: its conversation is empty",
+        return dataset_targetless(d, line, "has no list of messages, and so no target to train on",
                                   "remove the line, or give it an assistant message", f);
     if (json_kind(messages) != JSON_ARRAY)
         return dataset_wrong(d, line, "has no list of messages",

@@ -57,7 +57,7 @@ static void test_what_trains_wrongly(void **state)
     WICK("audit", BASE, "--data", data);
     program_code(1);
     program_says("error: ");
-    program_says("bad.jsonl: line 2 has no target to train on");
+    program_says("bad.jsonl: line 2 has no list of messages, and so no target");
     program_says("line 4");
     program_says("warning: 1 row of train is there already");
     program_notes("bad.jsonl would train wrongly");
