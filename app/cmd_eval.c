@@ -121,6 +121,13 @@ static enum status score_stream(struct eval *e, int rows_max, float *nll, struct
 
 /* ---- setting up ---------------------------------------------------------------------------------------- */
 
+/* Documents of one length that go in a batch: one, where a rope goes by the longest of the batch. */
+static int64_t documents(const struct eval *e, int64_t longest)
+{
+    bool alone = model_config_minds_length(&e->session.config);
+    return alone || longest > EVAL_ROWS ? 1 : EVAL_ROWS / longest;
+}
+
 static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
 {
     struct session *s = &e->session;
@@ -140,11 +147,9 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
     enum status st = dataset_open(&e->rows, e->data, &o, f);
     if (st != ST_OK)
         return st;
-    int longest = (int)dataset_stats(e->rows).longest;
-    struct sampler_options so = {.batch = longest < EVAL_ROWS ? EVAL_ROWS / longest : 1,
-                                 .accumulate = 1,
-                                 .epochs = 1,
-                                 .seq_max = o.seq_max};
+    int64_t longest = (int64_t)dataset_stats(e->rows).longest;
+    struct sampler_options so = {
+        .batch = (int)documents(e, longest), .accumulate = 1, .epochs = 1, .seq_max = o.seq_max};
     st = sampler_new(&e->sampler, e->rows, &so, f);
     if (st == ST_OK)
         *rows_max = sampler_rows_max(e->sampler);
@@ -197,7 +202,7 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
         of_data(e, f);
     if (st == ST_OK) {
         size_t longest = windows_at(&e->windows, 0).n;
-        *rows_max = (int)(longest > EVAL_ROWS ? longest : EVAL_ROWS / longest * longest);
+        *rows_max = (int)(documents(e, (int64_t)longest) * (int64_t)longest);
         if (*rows_max > (int64_t)e->windows.count * (int64_t)longest)
             *rows_max = (int)(e->windows.count * longest);
     }

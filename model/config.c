@@ -362,3 +362,11 @@ enum status model_config_read(struct model_config *out, const struct blobs *file
     *out = c;
     return ST_OK;
 }
+
+bool model_config_minds_length(const struct model_config *c)
+{
+    for (int i = 0; i < 2; i++)
+        if (c->rope[i].kind == ROPE_DYNAMIC || c->rope[i].kind == ROPE_LONGROPE)
+            return true;
+    return false;
+}

@@ -76,4 +76,8 @@ struct model_config {
  * is the latter; the difference is that of any other bf16 rounding. */
 enum status model_config_read(struct model_config *out, const struct blobs *files, struct fault *f);
 
+/* Whether what a text says depends on the longest one of its batch: dynamic rope and longrope. Of
+ * texts that are to be measured, each is then a batch of its own. */
+bool model_config_minds_length(const struct model_config *c);
+
 #endif

@@ -82,7 +82,9 @@ def nll_blocks(model, ids, ctx):
     out = []
     with torch.no_grad():
         for at in range(0, len(ids) - 1, ctx):
-            out += row_nll(model, ids[at : at + ctx + 1]).tolist()
+            targets = torch.tensor(ids[at + 1 : at + ctx + 1])[:, None]
+            lp = torch.log_softmax(logits(model, ids[at : at + len(targets)]), -1)
+            out += (-lp.gather(1, targets)[:, 0]).tolist()
     return out
 
 
