@@ -4,17 +4,21 @@
 kernel void sumsq_part(VEC(float, partial), VEC(const float, x), long n)
 {
     local float t[GROUP];
-    float4 sums = (float4)(0.0f); /* four apart: their reads are under way at once */
+    /* Four apart, whose reads are under way at once. lost: what rounding took from sums so far
+     * (compensated summation); without it equal terms by the million add up to 1e-6 of error. */
+    float4 sums = (float4)(0.0f), lost = (float4)(0.0f);
     long i = get_global_id(0), all = get_global_size(0);
     for (; i + 3 * all < n; i += 4 * all) {
         float4 v = (float4)(IN(x, i), IN(x, i + all), IN(x, i + 2 * all), IN(x, i + 3 * all));
-        sums += v * v;
+        float4 term = v * v - lost, sum = sums + term;
+        lost = (sum - sums) - term;
+        sums = sum;
     }
     for (; i < n; i += all)
         sums.x += IN(x, i) * IN(x, i);
-    float sum = lane_sum(sum4(sums), t);
+    float all_sums = lane_sum(sum4(sums - lost), t);
     if (LANE == 0)
-        IN(partial, get_group_id(0)) = sum;
+        IN(partial, get_group_id(0)) = all_sums;
 }
 
 /* Second stage: one group adds the parts. */
