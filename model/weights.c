@@ -180,6 +180,31 @@ static enum status check_one(const struct tensor_source *s, const struct model_c
     return ST_OK;
 }
 
+/* A bias that config.json has switched off would be left out of every product. */
+static enum status check_no_bias(const struct tensor_source *s, const struct model_config *c,
+                                 const struct module *mod, struct fault *f)
+{
+    char name[MODULE_NAME_MAX + 16];
+    snprintf(name, sizeof name, "%s.bias", mod->name);
+    if (mod->bias || !weights_find(s, c, name))
+        return ST_OK;
+    fault_set(f, ST_UNSUPPORTED, "%s: tensor %s is a bias, and by config.json there is none",
+              s->where, name);
+    return fault_remedy(f, "take the config.json that belongs to this checkpoint, maybe one with "
+                           "attention_bias or mlp_bias true");
+}
+
+static enum status check_biases(const struct tensor_source *s, const struct model_config *c,
+                                struct fault *f)
+{
+    struct module mod;
+    for (int layer = 0; layer < c->layers; layer++)
+        for (int slot = 0; slot < MODULE_SLOTS; slot++)
+            if (module_get(&mod, c, layer, slot) && check_no_bias(s, c, &mod, f) != ST_OK)
+                return f->code;
+    return ST_OK;
+}
+
 enum status weights_check(const struct tensor_source *s, const struct model_config *c,
                           struct fault *f)
 {
@@ -191,5 +216,5 @@ enum status weights_check(const struct tensor_source *s, const struct model_conf
     for (size_t i = 0; i < n && code == ST_OK; i++)
         code = check_one(s, c, &w[i], f);
     free(w);
-    return code;
+    return code == ST_OK ? check_biases(s, c, f) : code;
 }

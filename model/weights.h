@@ -38,7 +38,8 @@ struct tensor_source weights_of_base(const struct base *b);
 struct tensor_source weights_of_safetensors(const struct safetensors *st, const char *where);
 
 /* Every tensor that c needs is there, in F32, F16 or BF16, with c's shape; ST_FORMAT and
- * ST_UNSUPPORTED name the first that is not. Tensors that c does not need are passed over. */
+ * ST_UNSUPPORTED name the first that is not. Tensors that c does not need are passed over, but
+ * not a bias of a linear layer that has none by c: ST_UNSUPPORTED. */
 enum status weights_check(const struct tensor_source *s, const struct model_config *c,
                           struct fault *f);
 

@@ -237,12 +237,31 @@ static void harmless(void **state)
     }
 }
 
+/* Biases in the file that config.json does not tell of. */
+static void untold_bias(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct fault said = {0};
+    fixture_open(&x, "tests/fixtures/model/llama_bias");
+    assert_true(x.c.o_bias && x.c.mlp_bias);
+    OK(model_check_files(x.hf, "files", &x.c, &f));
+    x.c.mlp_bias = false;
+    assert_int_equal(model_check_files(x.hf, "files", &x.c, &said), ST_UNSUPPORTED);
+    assert_non_null(strstr(said.text, "model.layers.0.mlp.gate_proj.bias"));
+    x.c.mlp_bias = true;
+    x.c.o_bias = false;
+    assert_int_equal(model_check_files(x.hf, "files", &x.c, &said), ST_UNSUPPORTED);
+    assert_non_null(strstr(said.text, "model.layers.0.self_attn.o_proj.bias"));
+    fixture_close(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(families), cmocka_unit_test(structure), cmocka_unit_test(activations),
-        cmocka_unit_test(ropes),    cmocka_unit_test(windows),   cmocka_unit_test(parts),
-        cmocka_unit_test(harmless),
+        cmocka_unit_test(families), cmocka_unit_test(structure),   cmocka_unit_test(activations),
+        cmocka_unit_test(ropes),    cmocka_unit_test(windows),     cmocka_unit_test(parts),
+        cmocka_unit_test(harmless), cmocka_unit_test(untold_bias),
     };
     return cmocka_run_group_tests_name("config refusals", tests, NULL, NULL);
 }
