@@ -262,25 +262,8 @@ static void take_back(const struct safetensors_out *w, size_t shards)
     }
 }
 
-/* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood in
- * the folder in the other way, readers would go on finding it. Its index, or its one file, goes. */
-static enum status drop_other_form(const struct safetensors_out *w, struct fault *f)
+static enum status commit_files(struct safetensors_out *w, struct fault *f)
 {
-    struct text t = {0};
-    enum status s = text_addf(&t, f, "%s%s", w->path, w->shard_count > 1 ? "" : ".index.json");
-    if (s == ST_OK && unlink(t.p) != 0 && errno != ENOENT)
-        s = file_fault(f, "remove", t.p, errno);
-    text_free(&t);
-    return s;
-}
-
-enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
-{
-    const struct tensor *t = safetensors_next(w);
-    if (t)
-        return fault_set(f, ST_USAGE, "%s: tensor %.120s was not written", w->path, t->name);
-    if (open_shard(w, 0, f) != ST_OK) /* a file without tensors has a header too */
-        return f->code;
     for (size_t s = 0; s < w->shard_count; s++) {
         if (file_out_commit(&w->files[s], f) != ST_OK) {
             take_back(w, s);
@@ -291,7 +274,26 @@ enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
         take_back(w, w->shard_count);
         return f->code;
     }
-    return drop_other_form(w, f);
+    return ST_OK;
+}
+
+/* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood in
+ * the folder in the other way, readers would go on finding it. So its index, or its one file, goes. */
+enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
+{
+    const struct tensor *t = safetensors_next(w);
+    struct text other = {0};
+    if (t)
+        return fault_set(f, ST_USAGE, "%s: tensor %.120s was not written", w->path, t->name);
+    if (open_shard(w, 0, f) != ST_OK) /* a file without tensors has a header too */
+        return f->code;
+    enum status s = text_addf(&other, f, "%s%s", w->path, w->shard_count > 1 ? "" : ".index.json");
+    if (s == ST_OK)
+        s = commit_files(w, f);
+    if (s == ST_OK && unlink(other.p) != 0 && errno != ENOENT)
+        s = file_fault(f, "remove", other.p, errno);
+    text_free(&other);
+    return s;
 }
 
 void safetensors_out_close(struct safetensors_out **w)

@@ -135,7 +135,7 @@ static const struct wrong wrongs[] = {
     {{"tokenize", "x.h5", "--text", "a", "--file", "b"}, 2, "one of", "usage: wick tokenize"},
     {{"inspect"}, 2, "PATH is missing", "usage: wick inspect"},
     {{"inspect", "a", "b"}, 2, "unexpected argument", ""},
-    {{"bench"}, 2, "train is missing", "usage: wick bench"},
+    {{"bench"}, 2, "train|ops is missing", "usage: wick bench"},
     {{"bench", "tran"}, 2, "unknown benchmark tran", ""},
     {{"bench", "train", "--shape", "gpt9"}, 1, "gpt9 is neither a known shape nor", "smollm2-135m"},
     {{"bench", "train", "--iters", "0"}, 1, "--iters 0", ""},
