@@ -13,7 +13,7 @@ static double seconds(const struct look *l)
     return l->rate > 0 ? l->passes * (double)l->pass_tokens / l->rate : NAN;
 }
 
-/* ---- for people ---------------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void show_data(const char *name, const struct dataset *d)
 {
@@ -120,7 +120,7 @@ enum status audit_look_show(const struct look *l, struct fault *f)
     return s == ST_OK ? console_flush(f) : s;
 }
 
-/* ---- for machines -------------------------------------------------------------------------------------- */
+/* ---- for machines ---------------------------------------------------------------------------- */
 
 static void add_data(struct json *to, const char *key, const struct dataset *d)
 {

@@ -6,7 +6,7 @@
 #include "app/commands.h"
 #include "app/console.h"
 
-/* ---- working it out ------------------------------------------------------------------------------------ */
+/* ---- working it out -------------------------------------------------------------------------- */
 
 static enum status open_data(struct look *l, struct fault *f)
 {
@@ -79,7 +79,7 @@ static enum status plan(struct look *l, struct fault *f)
     return ST_OK;
 }
 
-/* ---- the command --------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static enum status run(struct look *l, struct fault *f)
 {

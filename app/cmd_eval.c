@@ -138,7 +138,8 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
                                 .seq_max = (int)(seq < most ? seq : most),
                                 .vocab = s->config.vocab,
                                 .mask_prompt = e->mask_prompt,
-                                .now = time(NULL)};
+                                .now = time(NULL),
+                                .temp_folder = getenv("TMPDIR")};
     e->ctx = o.seq_max;
     if (!dataset_is_rows(e->data)) {
         fault_set(f, ST_RANGE, "--mode rows needs a .jsonl file, and %s is not one", e->data);

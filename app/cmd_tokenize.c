@@ -118,7 +118,8 @@ static enum status show_data(struct tokenize *z, struct fault *f)
                                 .chat = z->session.chat,
                                 .vocab = z->session.config.vocab,
                                 .mask_prompt = z->mask_prompt,
-                                .now = time(NULL)};
+                                .now = time(NULL),
+                                .temp_folder = getenv("TMPDIR")};
     o.seq_max = (int)(z->max_seq_length < most ? z->max_seq_length : most);
     enum status s = dataset_open(&d, z->data, &o, f);
     for (size_t i = 0; s == ST_OK && i < dataset_rows(d); i++) {

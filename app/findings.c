@@ -6,8 +6,8 @@
 #include "app/console.h"
 #include "model/family.h"
 
-/* The embedding matrix under any of the names that files give it; NULL if it is of a type that cannot be
- * looked at. */
+/* The embedding matrix under any of the names that files give it; NULL if it is of a type that
+ * cannot be looked at. */
 static const struct tensor *find_embedding(const struct session *s)
 {
     const struct family *fam = family_find(s->config.family);

@@ -50,13 +50,13 @@ struct train_state {
     bool finished;
 };
 
-/* ---- the data (train_data.c) ------------------------------------------------------------------------ */
+/* ---- the data (train_data.c) ----------------------------------------------------------------- */
 
 /* Opens what --data names, holds rows out for --val-split, and says what training will see. */
 enum status train_data_open(struct train *t, struct fault *f);
 void train_data_close(struct train *t);
 
-/* ---- the run directory (run.c) ------------------------------------------------------------------- */
+/* ---- the run directory (run.c) --------------------------------------------------------------- */
 
 struct run;
 
@@ -90,7 +90,7 @@ enum status run_metric(struct run *r, struct json_doc *doc, struct fault *f);
 /* Writes report.html from metrics.jsonl. */
 enum status run_report(struct run *r, const struct train *t, struct fault *f);
 
-/* ---- the loop (train_loop.c) ----------------------------------------------------------------------- */
+/* ---- the loop (train_loop.c) ----------------------------------------------------------------- */
 
 /* Trains from state to the end, a signal, or a fault. ST_INTERRUPTED after a checkpoint. */
 enum status train_loop(struct train *t, struct train_state *state, struct fault *f);

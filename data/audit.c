@@ -46,7 +46,7 @@ void audit_count(struct audit *a, enum audit_kind kind, const char *path, int li
     g->place[g->places++] = (struct audit_place){path, line};
 }
 
-/* ---- watching ---------------------------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 static void watch_bad(void *ctx, const char *path, int line, bool targetless,
                       const struct fault *why)
@@ -103,7 +103,7 @@ void audit_free(struct audit **a)
     *a = NULL;
 }
 
-/* ---- embeddings --------------------------------------------------------------------------------------- */
+/* ---- embeddings ------------------------------------------------------------------------------ */
 
 /* "12 \"<x>\", 13 \"<y>\"" as far as it fits: the piece of a token that was found. */
 static void add_token(const struct audit *a, struct audit_finding *g, int id)
@@ -171,7 +171,7 @@ enum status audit_embeddings(struct audit *a, struct fault *f)
     return ST_OK;
 }
 
-/* ---- words -------------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static const char *plural(size_t n, const char *one, const char *many)
 {

@@ -1,26 +1,29 @@
-/* What is wrong with training data, found before the first step: rows without targets, rows that are cut,
- * rows that never teach the model to stop, tokens that it has never seen, rows that come twice.
+/* What is wrong with training data, found before the first step: rows without targets, rows that
+ * are cut, rows that never teach the model to stop, tokens that it has never seen, rows that come
+ * twice.
  *
  *     struct audit *a = NULL;
  *     audit_new(&a, &(struct audit_options){.tokenizer = t, .eos = eos, .eos_count = 1}, f);
- *     o.watch = audit_watch(a, true);                   // true: collect bad lines, do not stop at one
- *     dataset_open_files(&train, …, &o, f);             // and valid, maybe
+ *     o.watch = audit_watch(a, true);              // true: collect bad lines, stop at none
+ *     dataset_open_files(&train, …, &o, f);        // and valid, maybe
  *     audit_run(a, train, valid, f);
  *     for (size_t i = 0; i < audit_findings(a); i++)
  *         … audit_finding(a, i)->text …
- *     audit_free(&a);                                   // before the datasets: it names their files
+ *     audit_free(&a);                              // before the datasets: it names their files
  *
- * A finding is an error where training would go wrong (the model learns something else than the data
- * says, or cannot learn it), a warning where somebody should look, and a note where only a rule is told.
+ * A finding is an error where training would go wrong (the model learns something else than the
+ * data says, or cannot learn it), a warning where somebody should look, and a note where only a
+ * rule is told.
  *
  *   no_targets         error    lines in which nothing is to be predicted
  *   bad_lines          error    lines that cannot be read, or are not rows
  *   no_rows            error    nothing is left to train on
- *   template_eos       error    no row holds a token that generation stops at: the template never emits one
+ *   template_eos       error    no row holds a token that generation stops at: the chat template
+ *                               never emits one
  *   missing_eos        error if every row, else warning: no such token among a row's last targets
  *   no_eos             warning  the model names no token to stop at
  *   untrained_tokens   error    tokens whose embedding is all zeros, or one value over and over
- *   equal_embeddings   warning  tokens whose embeddings are the same: the model cannot tell them apart
+ *   equal_embeddings   warning  tokens whose embeddings are the same: no model tells them apart
  *   cut_rows           warning  rows longer than seq_max
  *   special_tokens     warning  texts that spell a special token, which becomes that token
  *   double_bos         warning  rows that begin with two BOS
@@ -74,8 +77,8 @@ void audit_free(struct audit **a);
  * collected; else the dataset refuses at the first, as training does. */
 const struct dataset_watch *audit_watch(struct audit *a, bool lenient);
 
-/* Once: looks through the rows of both, and makes the list of findings, errors first. valid may be NULL;
- * the embedding matrix is read for the tokens that occur. */
+/* Once: looks through the rows of both, and makes the list of findings, errors first. valid may be
+ * NULL; the embedding matrix is read for the tokens that occur. */
 enum status audit_run(struct audit *a, const struct dataset *train, const struct dataset *valid,
                       struct fault *f);
 size_t audit_findings(const struct audit *a);

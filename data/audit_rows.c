@@ -5,7 +5,7 @@
 #include "data/audit_impl.h"
 #include "data/json.h"
 
-/* ---- special tokens in texts ------------------------------------------------------------------------ */
+/* ---- special tokens in texts ----------------------------------------------------------------- */
 
 enum status audit_list_specials(struct audit *a, struct fault *f)
 {
@@ -55,7 +55,7 @@ void audit_watch_line(void *ctx, const char *path, int line, const struct json *
     audit_count(a, AUDIT_SPECIAL, path, line);
 }
 
-/* ---- rows by themselves ------------------------------------------------------------------------------ */
+/* ---- rows by themselves ---------------------------------------------------------------------- */
 
 static bool is_eos(const struct audit *a, int32_t id)
 {
@@ -65,8 +65,8 @@ static bool is_eos(const struct audit *a, int32_t id)
     return i < a->o.eos_count;
 }
 
-/* How far from a row's last target its EOS may stand: templates put a line end, or a token that ends the
- * text, after the one that ends the turn. */
+/* How far from a row's last target its EOS may stand: templates put a line end, or a token that
+ * ends the text, after the one that ends the turn. */
 enum { EOS_REACH = 8 };
 
 static void look_for_eos(struct audit *a, const struct row *r, const char *path)
@@ -106,7 +106,7 @@ void audit_rows(struct audit *a, const struct dataset *d)
     a->found[AUDIT_SPLIT].count += dataset_stats(d).split;
 }
 
-/* ---- rows together ------------------------------------------------------------------------------------ */
+/* ---- rows together --------------------------------------------------------------------------- */
 
 struct print {
     uint64_t hash;
@@ -157,7 +157,8 @@ static void judge_run(struct audit *a, const struct print *p, size_t n)
     }
 }
 
-/* A text that is one stream repeats itself by chance alone: its pieces are not rows that somebody wrote. */
+/* A text that is one stream repeats itself by chance alone: its pieces are not rows that somebody
+ * wrote. */
 static size_t take_prints(struct print *to, const struct dataset *d, bool valid)
 {
     size_t n = 0;

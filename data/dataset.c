@@ -62,7 +62,7 @@ enum status dataset_add_row(struct dataset *d, const struct ids *ids, const stru
     return s;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static enum status add_line(void *ctx, const struct json *root, int line, struct fault *f)
 {
@@ -152,8 +152,9 @@ static enum status dataset_new(struct dataset **out, const struct dataset_option
     if (!d)
         return fault_nomem(f, "a dataset", sizeof *d);
     d->o = *o;
-    enum status s = tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
-                                    o->temp_folder ? o->temp_folder : "/tmp", f);
+    enum status s =
+        tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
+                        o->temp_folder && o->temp_folder[0] ? o->temp_folder : "/tmp", f);
     if (s == ST_OK)
         *out = d;
     else
@@ -229,7 +230,7 @@ void dataset_close(struct dataset **out)
     free(d);
 }
 
-/* ---- what there is ---------------------------------------------------------------------------------- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 static void name_kinds(struct dataset *d)
 {

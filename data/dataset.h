@@ -1,46 +1,47 @@
-/* Training and evaluation rows, as people have them: read line by line, tokenized as design says, cut to
- * length, put into micro-batches.
+/* Training and evaluation rows, as people have them: read line by line, tokenized as design says,
+ * cut to length, put into micro-batches.
  *
  *     struct dataset_options o = {.tokenizer = t, .chat = c, .seq_max = 2048};
  *     struct dataset *d;
  *     dataset_open(&d, "data/train.jsonl", &o, f);
  *     struct sampler *s;
- *     sampler_new(&s, d, &(struct sampler_options){.batch = 4, .accumulate = 2, .shuffle = true}, f);
+ *     sampler_new(&s, d, &(struct sampler_options){.batch = 4, .accumulate = 2}, f);
  *     struct window w = {0};
  *     while (sampler_next(s, &w, f) == ST_OK && w.micros > 0) …       // one optimizer step
  *     window_free(&w); sampler_free(&s); dataset_close(&d);
  *
- * Files: .txt is plain text; anything else holds one JSON object a line, and a .json may hold one array
- * of objects. Each may be gzip'd (.jsonl.gz). Neither the file nor, beyond memory_max, its tokens are
- * ever held in memory whole (lines.h, tokenstore.h); a plain text is, once.
+ * Files: .txt is plain text; anything else holds one JSON object a line, and a .json may hold one
+ * array of objects. Each may be gzip'd (.jsonl.gz). Neither the file nor, beyond memory_max, its
+ * tokens are ever held in memory whole (lines.h, tokenstore.h); a plain text is, once.
  *
- * The kind of a row is told by its keys, the first of these that fits; a file's rows are of one kind:
+ * The kind of a row is told by its keys, the first of these that fits; a file has rows of one kind:
  *   prompt/completion   {"prompt", "completion"}
  *   messages   {"messages": [{"role", "content", …}][, "tools"]}
  *   ShareGPT   {"conversations": [{"from", "value"}][, "system"][, "tools"]}: human and user become
  *              user; gpt, assistant, chatgpt, model, bing and bard assistant; system system; tool,
- *              function and observation tool. Elements that have a role and a content are taken as they are.
- *   Alpaca     {"instruction", "output"[, "input"][, "system"][, "history": [[question, answer], …]]}
+ *              function and observation tool. Elements that have a role and a content are taken as
+ *              they are.
+ *   Alpaca     {"instruction", "output"[, "input"][, "system"][, "history": [[question, answer]]]}
  *   text       {"text"}
  *
  * Row semantics
- *   text       ids with the post-processor's specials, then EOS unless it is already last; every token
- *              but the first is a target.
+ *   text       ids with the post-processor's specials, then EOS unless it is already last; every
+ *              token but the first is a target.
  *   prompt/completion   through the chat template as user/assistant when there is one, else
  *              ids(prompt, with specials) + ids(completion, without) + EOS, tokenized apart.
- *   messages   the template rendered, tokenized with special tokens recognised and none added. One row
- *              carries all assistant spans where renderings are prefixes of the whole; else one row
- *              per assistant turn.
+ *   messages   the template rendered, tokenized with special tokens recognised and none added. One
+ *              row carries all assistant spans where renderings are prefixes of the whole; else one
+ *              row per assistant turn.
  *   ShareGPT   as messages.
  *   Alpaca     with a template as messages: the user says instruction, and after a blank line the
- *              input if it is not empty; the assistant says output. Without one as prompt/completion,
- *              the prompt being the text that the Alpaca project trained with.
+ *              input if it is not empty; the assistant says output. Without one as
+ *              prompt/completion, the prompt being the text that the Alpaca project trained with.
  *   mask_prompt: only the completion's (or every assistant turn's) tokens and its end token are
  *              targets. A target is the token predicted; the first token of a row never is one.
  *   .txt       one token stream cut at seq_max.
  * Rows longer than seq_max are cut (counted in stats). A line that is not JSON or not UTF-8, has no
- * known keys or the wrong types, or a row whose text, completion or every assistant turn is empty or
- * without targets fails with the file and line number (ST_FORMAT), unless a watch takes it. */
+ * known keys or the wrong types, or a row whose text, completion or every assistant turn is empty
+ * or without targets fails with the file and line number (ST_FORMAT), unless a watch takes it. */
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 
@@ -60,9 +61,9 @@ struct dataset_watch {
     void *ctx;
     /* Each JSON line before it becomes rows. May be NULL. */
     void (*line)(void *ctx, const char *path, int line, const struct json *root);
-    /* If not NULL: a line that cannot be trained on is told here and passed over, instead of failing
-     * the whole; a dataset may then have no rows. targetless: it is well formed, and nothing in it is
-     * a target. */
+    /* If not NULL: a line that cannot be trained on is told here and passed over, instead of
+     * failing the whole; a dataset may then have no rows. targetless: it is well formed, and
+     * nothing in it is a target. */
     void (*bad)(void *ctx, const char *path, int line, bool targetless, const struct fault *why);
 };
 
@@ -74,7 +75,7 @@ struct dataset_options {
     bool mask_prompt;
     time_t now;                        /* the date that templates may print */
     size_t memory_max;                 /* bytes of tokens kept in memory; 0: 256 MiB */
-    const char *temp_folder;           /* where more than that goes; NULL: /tmp */
+    const char *temp_folder;           /* where more than that goes; NULL, "": /tmp */
     const struct dataset_watch *watch; /* NULL: nobody looks */
 };
 
@@ -92,8 +93,9 @@ struct dataset_stats {
     size_t split; /* conversations that became more than one row: a row per assistant turn */
 };
 
-/* A file and how often its rows come: w times a pass over the data. Of a weight's fraction f, a share f
- * of the rows (rounded; chosen anew for each pass by the sampler's seed) comes once more. */
+/* A file and how often its rows come: w times a pass over the data. Of a weight's fraction f, a
+ * share f of the rows (rounded; chosen anew for each pass by the sampler's seed) comes once
+ * more. */
 struct dataset_file {
     char *path;
     double weight; /* above 0, at most DATASET_WEIGHT_MAX */
@@ -110,9 +112,9 @@ enum status dataset_parse(struct dataset **out, const char *path, const char *by
                           const struct dataset_options *o, struct fault *f);
 void dataset_close(struct dataset **d);
 
-/* Moves a share of the lines (all rows of a line together; of a plain text, pieces), chosen by the seed,
- * out of d into *held: what evaluates must not be what trains. At least one line goes and one stays;
- * d with fewer than two lines is ST_RANGE. */
+/* Moves a share of the lines (all rows of a line together; of a plain text, pieces), chosen by the
+ * seed, out of d into *held: what evaluates must not be what trains. At least one line goes and one
+ * stays; d with fewer than two lines is ST_RANGE. */
 enum status dataset_hold_out(struct dataset **held, struct dataset *d, double share, uint64_t seed,
                              struct fault *f);
 
@@ -134,7 +136,7 @@ struct dataset_part {
 size_t dataset_parts(const struct dataset *d);
 struct dataset_part dataset_part(const struct dataset *d, size_t i);
 
-/* ---- finding files (dataset_files.c) ------------------------------------------------------------------ */
+/* ---- finding files (dataset_files.c) --------------------------------------------------------- */
 
 struct dataset_list {
     struct dataset_file *p; /* paths are owned */
@@ -142,10 +144,10 @@ struct dataset_list {
 };
 void dataset_list_free(struct dataset_list *l);
 
-/* `paths` is one or several files or folders, with commas between (a name with a comma in it is found
- * too); `weights` as many numbers, with commas between, or NULL. A folder gives its train file, weighted,
- * and maybe its valid file: NAME.jsonl, else NAME.json, NAME.txt, each also with .gz. Files are taken
- * for training. Lists must be zeroed; on failure they are untouched. */
+/* `paths` is one or several files or folders, with commas between (a name with a comma in it is
+ * found too); `weights` as many numbers, with commas between, or NULL. A folder gives its train
+ * file, weighted, and maybe its valid file: NAME.jsonl, else NAME.json, NAME.txt, each also with
+ * .gz. Files are taken for training. Lists must be zeroed; on failure they are untouched. */
 enum status dataset_find(struct dataset_list *train, struct dataset_list *valid, const char *paths,
                          const char *weights, struct fault *f);
 /* The same paths, absolute, so that they hold in any working folder. Appends to out. */
@@ -154,14 +156,14 @@ enum status dataset_absolute(struct text *out, const char *paths, struct fault *
 /* By its name: holds JSON rows (.jsonl, .json, and gzip'd). */
 bool dataset_is_rows(const char *path);
 
-/* The text that perplexity over a stream needs: a text as it is, or the `text` rows of a JSONL joined by
- * a blank line. Appends to out. */
+/* The text that perplexity over a stream needs: a text as it is, or the `text` rows of a JSONL
+ * joined by a blank line. Appends to out. */
 enum status dataset_text(struct text *out, const char *path, struct fault *f);
 
-/* ---- windows of micro-batches ------------------------------------------------------------------------
+/* ---- windows of micro-batches ----------------------------------------------------------------
  *
- * Micro-batches carry no padding (batch.h), so rows of similar length need not be brought together, and
- * packed and unpacked batches give the same loss. */
+ * Micro-batches carry no padding (batch.h), so rows of similar length need not be brought together,
+ * and packed and unpacked batches give the same loss. */
 
 struct sampler_options {
     int batch, accumulate;
@@ -195,8 +197,8 @@ void window_free(struct window *w);
 enum status sampler_windows(int64_t *out, const struct sampler *s, struct fault *f);
 int sampler_rows_max(const struct sampler *s); /* token rows of the largest micro-batch, at most */
 
-/* The share of computed token rows that would be padding in another program, this pass: batches padded
- * to their longest row, or (packing) packs padded to seq_max. Here nothing is padded. */
+/* The share of computed token rows that would be padding in another program, this pass: batches
+ * padded to their longest row, or (packing) packs padded to seq_max. Here nothing is padded. */
 double sampler_waste(const struct sampler *s);
 
 /* Where it stands: all of it, for a checkpoint. Restoring gives the same windows again. */

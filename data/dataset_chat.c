@@ -1,4 +1,5 @@
-/* A conversation through the model's chat template: its row or rows, and which tokens are targets. */
+/* A conversation through the model's chat template: its row or rows, and which tokens are
+ * targets. */
 #include <string.h>
 
 #include "data/dataset_impl.h"
@@ -37,8 +38,8 @@ static enum status render(const struct chat_job *j, struct text *out, size_t cou
     return fault_remedy(f, "mend the conversation so that the model's chat template accepts it");
 }
 
-/* How many leading tokens of the row lie wholly in the first n bytes of its text: the common start of
- * the two tokenizations. *across: the next token straddles the border. */
+/* How many leading tokens of the row lie wholly in the first n bytes of its text: the common start
+ * of the two tokenizations. *across: the next token straddles the border. */
 static enum status tokens_before(size_t *out, bool *across, const struct chat_job *j,
                                  const struct text *text, const struct ids *ids, size_t n,
                                  struct fault *f)
@@ -61,10 +62,10 @@ static enum status tokens_before(size_t *out, bool *across, const struct chat_jo
     return s;
 }
 
-/* A token that straddles the beginning is in the span, because what it says is not all given. One that
- * straddles the end is in if the template marked the span itself, as in transformers: it is all that
- * says the span's last letters. What is between two renderings ends where a turn ends: there, it
- * belongs to what follows. */
+/* A token that straddles the beginning is in the span, because what it says is not all given. One
+ * that straddles the end is in if the template marked the span itself, as in transformers: it is
+ * all that says the span's last letters. What is between two renderings ends where a turn ends:
+ * there, it belongs to what follows. */
 static enum status mark_span(struct chat_job *j, const struct text *text, struct chat_span span,
                              bool marked, struct fault *f)
 {

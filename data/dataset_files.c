@@ -32,7 +32,7 @@ bool dataset_is_rows(const char *path)
     return ends_with(path, n, ".jsonl") || ends_with(path, n, ".json");
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static bool blank(const struct line *l)
 {
@@ -82,7 +82,7 @@ enum status dataset_each_line(struct lines *l, const char *path, dataset_line_fn
     return s;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 struct joined {
     struct text *out;
@@ -113,7 +113,7 @@ enum status dataset_text(struct text *out, const char *path, struct fault *f)
     return s;
 }
 
-/* ---- finding ---------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 void dataset_list_free(struct dataset_list *l)
 {
@@ -156,8 +156,8 @@ static enum status add_split(struct dataset_list *l, const char *folder, const c
     return ST_OK;
 }
 
-/* The length of the first path in a list with commas: the shortest that is there, so that a comma may
- * be part of a name; if none is, up to the first comma. */
+/* The length of the first path in a list with commas: the shortest that is there, so that a comma
+ * may be part of a name; if none is, up to the first comma. */
 static enum status first_path(size_t *n, const char *paths, struct fault *f)
 {
     size_t i = strcspn(paths, ","), whole = strlen(paths);

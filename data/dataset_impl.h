@@ -50,8 +50,8 @@ enum status dataset_add_row(struct dataset *d, const struct ids *ids, const stru
 /* Counts stats, the parts' rows and kinds anew. */
 void dataset_measure(struct dataset *d);
 
-/* Calls fn with each line of JSON that is not blank. A fault of fn, or a line that is not a JSON object,
- * goes to `skip` if that is not NULL, which tells whether to go on. */
+/* Calls fn with each line of JSON that is not blank. A fault of fn, or a line that is not a JSON
+ * object, goes to `skip` if that is not NULL, which tells whether to go on. */
 typedef enum status dataset_line_fn(void *ctx, const struct json *root, int line, struct fault *f);
 typedef enum status dataset_skip_fn(void *ctx, int line, struct fault *f);
 enum status dataset_each_line(struct lines *l, const char *path, dataset_line_fn *fn,

@@ -24,7 +24,7 @@ static enum status add_eos(const struct dataset *d, struct ids *ids, struct faul
     return ids_add(ids, eos, f);
 }
 
-/* ---- text, and prompt with completion ----------------------------------------------------------------- */
+/* ---- text, and prompt with completion -------------------------------------------------------- */
 
 static enum status text_row(struct dataset *d, const struct json *root, int line, struct fault *f)
 {
@@ -49,8 +49,8 @@ static enum status text_row(struct dataset *d, const struct json *root, int line
     return s;
 }
 
-/* Without a template: prompt and completion tokenized apart, so that training sees the boundary that
- * generation will. */
+/* Without a template: prompt and completion tokenized apart, so that training sees the boundary
+ * that generation will. */
 static enum status plain_pair(struct dataset *d, const char *prompt, const char *completion,
                               int line, struct fault *f)
 {
@@ -108,7 +108,7 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
     return add_built(d, doc, NULL, line, f);
 }
 
-/* ---- conversations ------------------------------------------------------------------------------------ */
+/* ---- conversations --------------------------------------------------------------------------- */
 
 static enum status messages_row(struct dataset *d, const struct json *root, int line,
                                 struct fault *f)
@@ -199,7 +199,7 @@ static enum status sharegpt_row(struct dataset *d, const struct json *root, int 
     return s;
 }
 
-/* ---- Alpaca ------------------------------------------------------------------------------------------- */
+/* ---- Alpaca ---------------------------------------------------------------------------------- */
 
 static const char alpaca_with_input[] =
     "Below is an instruction that describes a task, paired with an input that provides further "
@@ -223,7 +223,6 @@ static enum status alpaca_plain(struct dataset *d, const struct alpaca *a, int l
         return dataset_wrong(d, line,
                              "has a system or a history, and the model has no chat template",
                              "use a model with a chat template, or rows without them", f);
-    /* The formats are the two above: -Wformat-nonliteral is not in use, and both take strings alone. */
     enum status s = a->input[0] != '\0'
                         ? text_addf(&prompt, f, alpaca_with_input, a->instruction, a->input)
                         : text_addf(&prompt, f, alpaca_alone, a->instruction);
@@ -282,7 +281,7 @@ static enum status alpaca_row(struct dataset *d, const struct json *root, int li
     return d->o.chat ? alpaca_chat(d, &a, line, f) : alpaca_plain(d, &a, line, f);
 }
 
-/* ---- kinds -------------------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 typedef enum status row_fn(struct dataset *d, const struct json *root, int line, struct fault *f);
 

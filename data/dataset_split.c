@@ -48,8 +48,8 @@ static enum status empty_twin(struct dataset **out, const struct dataset *d, siz
     return ST_OK;
 }
 
-/* Selection sampling (Knuth, TAOCP 2, algorithm 3.4.2 S): of the lines left, each goes with the chance
- * that fills what is wanted, so exactly `want` go. */
+/* Selection sampling (Knuth, TAOCP 2, algorithm 3.4.2 S): of the lines left, each goes with the
+ * chance that fills what is wanted, so exactly `want` go. */
 enum status dataset_hold_out(struct dataset **out, struct dataset *d, double share, uint64_t seed,
                              struct fault *f)
 {

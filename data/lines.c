@@ -42,7 +42,7 @@ static enum status not_whole(const struct lines *l, const char *what, struct fau
     return fault_remedy(f, "get the file anew; gzip -t tells whether it is whole");
 }
 
-/* ---- raw bytes, text bytes ------------------------------------------------------------------------ */
+/* ---- raw bytes, text bytes ------------------------------------------------------------------- */
 
 /* Reads the next piece of the file into raw; *n is 0 at its end. */
 static enum status read_raw(struct lines *l, size_t *n, struct fault *f)
@@ -113,7 +113,7 @@ static enum status fill(struct lines *l, bool *ended, struct fault *f)
     return text_add(&l->buf, (const char *)l->raw, n, f);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Sees to the byte order mark and the array's bracket. */
 static enum status begin(struct lines *l, struct fault *f)
@@ -202,7 +202,7 @@ uint32_t lines_crc(const struct lines *l)
     return l->crc;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static enum status too_long(const struct lines *l, struct fault *f)
 {
@@ -238,7 +238,7 @@ static enum status next_line(struct lines *l, struct line *at, struct fault *f)
     }
 }
 
-/* ---- elements of an array ---------------------------------------------------------------------------- */
+/* ---- elements of an array -------------------------------------------------------------------- */
 
 struct scan {
     size_t i; /* from buf.p + at */

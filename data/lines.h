@@ -5,17 +5,17 @@
  *     struct line at;
  *     enum status s = lines_open(&l, "train.jsonl.gz", f);
  *     while (s == ST_OK && (s = lines_next(l, &at, f)) == ST_OK && at.p)
- *         …                                    // at.p[0..at.n), line at.number; good till the next call
+ *         …                           // at.p[0..at.n), line at.number; good till the next call
  *     uint32_t crc = lines_crc(l);             // of the file's own bytes, once its end was reached
  *     lines_close(&l);
  *
- * A byte order mark at the beginning is passed over. A file whose name ends in .json or .json.gz and
- * whose first character is [ gives the array's elements instead of lines, each with the number of the
- * line it begins in; whether an element is JSON is the reader's to find out.
+ * A byte order mark at the beginning is passed over. A file whose name ends in .json or .json.gz
+ * and whose first character is [ gives the array's elements instead of lines, each with the number
+ * of the line it begins in; whether an element is JSON is the reader's to find out.
  *
- * Bounds: a line or element of more than LINES_LONGEST bytes is ST_RANGE, and so is a gzip file that
- * expands to more than LINES_EXPANSION times its size (beyond the first 64 MiB): no text does. A gzip
- * file that is cut short, altered, or followed by something else is ST_FORMAT. */
+ * Bounds: a line or element of more than LINES_LONGEST bytes is ST_RANGE, and so is a gzip file
+ * that expands to more than LINES_EXPANSION times its size (beyond the first 64 MiB): no text does.
+ * A gzip file that is cut short, altered, or followed by something else is ST_FORMAT. */
 #ifndef DATA_LINES_H
 #define DATA_LINES_H
 

@@ -47,8 +47,8 @@ static size_t rows_of_pass(const struct dataset *d)
     return rows;
 }
 
-/* The rows of a pass in the files' order: each file so often as its weight's whole part says, then those
- * of its rows that come once more (selection sampling: exactly so many, each as likely). */
+/* The rows of a pass in the files' order: each file so often as its weight's whole part says, then
+ * those of its rows that come once more (selection sampling: exactly so many, each as likely). */
 static void list_rows(const struct sampler *s, uint64_t epoch)
 {
     size_t n = 0;
@@ -101,8 +101,8 @@ static int by_length(const void *a, const void *b)
     return *(const int *)b - *(const int *)a;
 }
 
-/* How often one row can come in a micro-batch: as its weight says, for each pass that the batch may reach
- * into. In the files' order a batch meets a row again only after all others. */
+/* How often one row can come in a micro-batch: as its weight says, for each pass that the batch may
+ * reach into. In the files' order a batch meets a row again only after all others. */
 static size_t times_max(const struct sampler *s)
 {
     size_t batch = (size_t)s->o.batch, passes = 1, copies = 1;
@@ -194,7 +194,7 @@ static bool at_end(const struct sampler *s)
     return s->o.epochs > 0 && s->at.epoch >= (uint64_t)s->o.epochs;
 }
 
-/* ---- filling a window ------------------------------------------------------------------------------ */
+/* ---- filling a window ------------------------------------------------------------------------ */
 
 /* Rows of the batch after the last target have nothing to teach; the last token is only a label. */
 static int useful_rows(const struct row *r)
@@ -303,7 +303,7 @@ void window_free(struct window *w)
     *w = (struct window){0};
 }
 
-/* ---- counting and seeking ---------------------------------------------------------------------------- */
+/* ---- counting and seeking -------------------------------------------------------------------- */
 
 enum status sampler_windows(int64_t *out, const struct sampler *s, struct fault *f)
 {

@@ -1,6 +1,6 @@
-/* Rows of tokens, more than memory may hold: up to a limit they stay in memory, beyond it they go to a
- * temporary file that has no name (it is gone when the program ends, however it ends) and is mapped
- * for reading.
+/* Rows of tokens, more than memory may hold: up to a limit they stay in memory, beyond it they go
+ * to a temporary file that has no name (it is gone when the program ends, however it ends) and is
+ * mapped for reading.
  *
  *     struct tokenstore *s = NULL;
  *     tokenstore_open(&s, 256 << 20, "/tmp", f);

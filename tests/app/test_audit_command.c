@@ -1,5 +1,5 @@
-/* wick audit as a user runs it, its short form in train, and runs over several weighted files with rows
- * held out. */
+/* wick audit as a user runs it, its short form in train, and runs over several weighted files with
+ * rows held out. */
 #include "tests/app/program.h"
 
 #define BASE program_base()

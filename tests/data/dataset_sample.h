@@ -1,4 +1,5 @@
-/* Datasets over a toy tokenizer, one token a byte and </s>, with a template of the test's choice. */
+/* Datasets over a toy tokenizer, one token a byte and </s>, with a template of the test's
+ * choice. */
 #ifndef TESTS_DATA_DATASET_SAMPLE_H
 #define TESTS_DATA_DATASET_SAMPLE_H
 

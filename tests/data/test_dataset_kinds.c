@@ -1,5 +1,5 @@
-/* Data as people have it: ShareGPT, Alpaca, arrays, gzip, several files, held-out lines, more tokens than
- * memory. */
+/* Data as people have it: ShareGPT, Alpaca, arrays, gzip, several files, held-out lines, more
+ * tokens than memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,7 +154,7 @@ static void arrays_and_gzip(void **state)
     tear_down(&s);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void put(const char *name, const char *content)
 {
@@ -236,7 +236,7 @@ static void files_of_two_kinds_are_one_dataset(void **state)
     tear_down(&s);
 }
 
-/* ---- holding out, spilling -------------------------------------------------------------------------------- */
+/* ---- holding out, spilling ------------------------------------------------------------------- */
 
 static void lines_are_held_out_whole(void **state)
 {

@@ -1,10 +1,10 @@
-/* Which tokens of a conversation are targets: as transformers says where a template has {% generation %}
- * blocks (a fixture by scripts/make_mask_fixtures.py), and as written down here for templates like
- * those of five families. */
+/* Which tokens of a conversation are targets: as transformers says where a template has {%
+ * generation %} blocks (a fixture by scripts/make_mask_fixtures.py), and as written down here for
+ * templates like those of five families. */
 #include "data/json.h"
 #include "tests/data/dataset_sample.h"
 
-/* ---- transformers' return_assistant_tokens_mask ----------------------------------------------------------- */
+/* ---- transformers' return_assistant_tokens_mask ---------------------------------------------- */
 
 static void assert_mask(const struct json *c, const struct dataset *d)
 {
@@ -68,7 +68,7 @@ static void masks_are_those_of_transformers(void **state)
     text_free(&bytes);
 }
 
-/* ---- five templates ---------------------------------------------------------------------------------------- */
+/* ---- five templates -------------------------------------------------------------------------- */
 
 static const char two_turns[] =
     "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":"

@@ -1,6 +1,6 @@
-/* A JSONL, array, gzip file or text over a byte tokenizer and a template, as the first two bytes choose:
- * whatever is accepted gives rows with targets, and windows that a model may run; the audit of the same
- * bytes goes through and agrees on what can be trained on. */
+/* A JSONL, array, gzip file or text over a byte tokenizer and a template, as the first two bytes
+ * choose: whatever is accepted gives rows with targets, and windows that a model may run; the audit
+ * of the same bytes goes through and agrees on what can be trained on. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,8 +85,8 @@ static void dataset_windows(const struct dataset *d, const struct dataset_option
     sampler_free(&s);
 }
 
-/* Reads the bytes as `wick audit` does: bad lines are findings, and only what no line is to blame for
- * stops it. */
+/* Reads the bytes as `wick audit` does: bad lines are findings, and only what no line is to blame
+ * for stops it. */
 static void dataset_audit(const char *name, const char *bytes, size_t n, struct dataset_options *o,
                           bool accepted)
 {
