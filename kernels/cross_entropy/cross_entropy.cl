@@ -12,12 +12,16 @@ kernel void cross_entropy_rows(MAT(float, z), VEC(float, nll), VEC(const int, la
     local float t[GROUP];
     const long r = ROW;
     const int label = r < n ? IN(labels, r) : 0;
-    const float own = r < n ? capped(AT(z, r, label), softcap) : 0.0f;
-    float most = -FLT_MAX, sum = 0.0f;
+    bool has_label = false; /* the lane that meets the label's column keeps it, before it is overwritten */
+    float most = -FLT_MAX, sum = 0.0f, own = 0.0f;
     if (r < n) {
         EACH_COL(c, vocab)
         {
             float x = capped(AT(z, r, c), softcap);
+            if (c == label) {
+                own = x;
+                has_label = true;
+            }
             if (x > most) {
                 sum *= exp(most - x);
                 most = x;
@@ -27,7 +31,7 @@ kernel void cross_entropy_rows(MAT(float, z), VEC(float, nll), VEC(const int, la
     }
     const float top = lane_max(most, t);
     sum = lane_sum(sum * exp(most - top), t);
-    if (r < n && LANE == 0)
+    if (has_label)
         IN(nll, r) = log(sum) + (top - own);
     if (r < n && gradient) {
         const float share = 1.0f / sum;
