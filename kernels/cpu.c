@@ -261,6 +261,7 @@ static const struct kern_device device = {
     .weight_load = weight_load,
     .weight_free = weight_free,
     .prepare = prepare,
+    .rival = blas_rival,
 };
 
 const struct cpu_blas *cpu_blas(const kern *k)
@@ -282,8 +283,18 @@ bool cpu_is_ref(const kern *k)
 static enum status choose(struct cpu *c, const char *which, struct fault *f)
 {
     c->isa = cpu_isa_best();
-    if (*which == '\0')
+    if (*which == '\0') {
+        c->blas = cpu_blas_leads() ? blas_load() : NULL;
         return ST_OK;
+    }
+    if (strcmp(which, ":blas") == 0) {
+        c->isa = CPU_BASE;
+        c->blas = blas_load();
+        if (c->blas)
+            return ST_OK;
+        fault_set(f, ST_NODEVICE, "there is no OpenBLAS here that threads may share");
+        return fault_remedy(f, "use --device cpu: its own kernels need no library");
+    }
     c->ref = strcmp(which, ":ref") == 0;
     if (c->ref)
         return ST_OK;
@@ -317,7 +328,8 @@ static void describe(struct kern_info *info, const struct cpu *c)
     else
         snprintf(info->tier, sizeof info->tier, "%s", cpu_isa_name(c->isa));
     if (c->blas)
-        snprintf(info->version, sizeof info->version, "%s", c->blas->version);
+        snprintf(info->version, sizeof info->version, "%s, core %s, one thread a tile",
+                 c->blas->version, c->blas->core);
 }
 
 static enum status start(kern *k, struct cpu *c, const char *which, const struct kern_options *o,
@@ -326,8 +338,6 @@ static enum status start(kern *k, struct cpu *c, const char *which, const struct
     int threads = o->threads > 0 ? o->threads : cpu_probe_threads();
     if (choose(c, which, f) != ST_OK)
         return f->code;
-    if (*which == '\0')
-        c->blas = blas_load();
     if (pool_open(&c->pool, threads < THREADS_MAX ? threads : THREADS_MAX, f) != ST_OK)
         return f->code;
     size_t bytes = (size_t)pool_workers(c->pool) * CPU_WORKER_BYTES;
@@ -337,7 +347,7 @@ static enum status start(kern *k, struct cpu *c, const char *which, const struct
     kern_account(k, (int64_t)bytes);
     describe(&k->state->info, c);
     k->state->info.threads = pool_workers(c->pool);
-    cpu_table_fill(&k->op, c->ref, c->isa);
+    cpu_table_fill(&k->op, c->ref, c->isa, c->blas != NULL);
     return ST_OK;
 }
 
@@ -366,10 +376,14 @@ enum status cpu_open(kern *k, const char *which, const struct kern_options *o, s
 
 enum status cpu_list(struct kern_info *out, struct fault *f)
 {
-    struct cpu c = {.isa = cpu_isa_best(), .blas = blas_load()};
+    const struct cpu_blas *blas = blas_load();
+    struct cpu c = {.isa = cpu_isa_best(), .blas = cpu_blas_leads() ? blas : NULL};
     (void)f;
     memset(out, 0, sizeof *out);
     describe(out, &c);
+    if (blas && !c.blas)
+        snprintf(out->version, sizeof out->version, "%s, core %s (for AVX without AVX2)",
+                 blas->version, blas->core);
     out->threads = cpu_probe_threads();
     return ST_OK;
 }

@@ -84,16 +84,17 @@ const char *cpu_isa_name(enum cpu_isa isa); /* "avx2" */
 enum cpu_isa cpu_isa_of(const kern *k);     /* what this handle was opened for */
 bool cpu_is_ref(const kern *k);
 
-/* OpenBLAS, loaded at open with the right core and one thread of its own (tiles run side by side);
- * NULL in a BLAS=0 build, when the library is not there, and for "cpu:ref" to "cpu:avx512", which
- * run this project's own kernels alone: so both paths are tested in one build. sgemm is
- * cblas_sgemm, to be called with BLAS_ROW_MAJOR and BLAS_N or BLAS_T:
+/* OpenBLAS, where this handle computes with it: loaded at open, with the right core and one thread
+ * of its own (tiles run side by side). That is "cpu:blas", the base variant with the products of
+ * gemm_blas.c, and "cpu" on a processor where that is ahead of our own kernels (cpu_blas_leads);
+ * else NULL, and nothing is loaded. sgemm is cblas_sgemm, to be called with BLAS_ROW_MAJOR and
+ * BLAS_N or BLAS_T:
  *     C [m,n] = alpha op(A) op(B) + beta C */
 struct cpu_blas {
     void (*sgemm)(int order, int ta, int tb, int m, int n, int kk, float alpha, const float *a,
                   int lda, const float *b, int ldb, float beta, float *c, int ldc);
     char core[48];    /* openblas_get_corename() */
-    char version[96]; /* openblas_get_config() */
+    char version[32]; /* "OpenBLAS 0.3.21" */
 };
 const struct cpu_blas *cpu_blas(const kern *k);
 enum { BLAS_ROW_MAJOR = 101, BLAS_N = 111, BLAS_T = 112 };
@@ -111,6 +112,9 @@ enum { BLAS_ROW_MAJOR = 101, BLAS_N = 111, BLAS_T = 112 };
 #undef SIMD
 
 /* Fills k->op for an instruction set at most: the reference, then what is faster (cpu_table.c). */
-void cpu_table_fill(struct kern_ops *op, bool ref, enum cpu_isa isa);
+void cpu_table_fill(struct kern_ops *op, bool ref, enum cpu_isa isa, bool blas);
+
+/* The rows whose products OpenBLAS makes (blas.c); none in a BLAS=0 build (blas_none.c). */
+extern const struct kern_ops cpu_ops_blas;
 
 #endif

@@ -8,6 +8,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
 
 static bool has_f16c(void)
 {
@@ -45,7 +46,29 @@ const char *cpu_blas_core(void)
 {
     if (has_wide_avx512())
         return "SkylakeX";
-    return cpu_isa_best() >= CPU_AVX2 ? "Haswell" : NULL;
+    if (cpu_isa_best() >= CPU_AVX2)
+        return "Haswell";
+    if (__builtin_cpu_supports("fma4"))
+        return NULL; /* AMD of 2011 to 2015: every release knows them by model */
+    if (__builtin_cpu_supports("avx"))
+        return "Sandybridge";
+    return __builtin_cpu_supports("sse4.2") ? "Nehalem" : NULL;
+}
+
+bool cpu_blas_leads(void)
+{
+    return cpu_isa_best() == CPU_BASE && __builtin_cpu_supports("avx");
+}
+
+static __attribute__((target("avx"))) void clear(void)
+{
+    _mm256_zeroupper();
+}
+
+void cpu_clear_uppers(void)
+{
+    if (__builtin_cpu_supports("avx"))
+        clear();
 }
 
 void cpu_probe_name(char *dst, size_t size)
@@ -71,6 +94,15 @@ enum cpu_isa cpu_isa_best(void)
 const char *cpu_blas_core(void)
 {
     return NULL;
+}
+
+bool cpu_blas_leads(void)
+{
+    return false; /* not measured there */
+}
+
+void cpu_clear_uppers(void)
+{
 }
 
 void cpu_probe_name(char *dst, size_t size)

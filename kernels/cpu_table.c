@@ -38,12 +38,14 @@ static void overlay(struct kern_ops *op, const struct kern_ops *from)
 #undef OP
 }
 
-void cpu_table_fill(struct kern_ops *op, bool ref, enum cpu_isa isa)
+void cpu_table_fill(struct kern_ops *op, bool ref, enum cpu_isa isa, bool blas)
 {
     *op = ops_ref;
     if (ref)
         return;
     overlay(op, &ops_base);
+    if (blas)
+        overlay(op, &cpu_ops_blas);
 #if defined(__x86_64__)
     if (isa >= CPU_AVX2)
         overlay(op, &ops_avx2);

@@ -81,7 +81,8 @@ struct kern_options {
 
 /* device: "auto" (the best GPU, else the CPU), "cpu", "opencl" (prefers GPUs), "opencl:N" (N counts
  * as kern_list does). For tests and comparisons also "cpu:ref" (the scalar specification of every
- * op), "cpu:base", "cpu:avx2", "cpu:avx512" (the best of that instruction set at most). */
+ * op), "cpu:base", "cpu:avx2", "cpu:avx512" (the best of that instruction set at most), "cpu:blas"
+ * (base with OpenBLAS's products: what "cpu" is on a processor with AVX but not AVX2). */
 enum status kern_open(kern **out, const char *device, const struct kern_options *o,
                       struct fault *f);
 void kern_close(kern **k);
@@ -91,7 +92,7 @@ struct kern_info {
     char name[128];    /* the processor's or the device's own name */
     char backend[16];  /* "cpu", "opencl" */
     char version[128]; /* library or driver version */
-    char tier[64];     /* "avx512 + OpenBLAS SkylakeX"; "portable" */
+    char tier[64];     /* "avx512", "base + OpenBLAS Sandybridge"; "portable" */
     char
         limits[160]; /* of an OpenCL device: largest buffer, local memory, work-group; else empty */
     char note[240];  /* why "auto" did not take a better device; else empty */

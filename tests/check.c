@@ -23,12 +23,14 @@ static const struct setup pairs[] = {
     {"cpu:base", {"cpu:ref", "cpu:base"}, {0, 0}},
     {"cpu:avx2", {"cpu:ref", "cpu:avx2"}, {0, 0}},
     {"cpu:avx512", {"cpu:ref", "cpu:avx512"}, {0, 0}},
+    {"cpu:blas", {"cpu:ref", "cpu:blas"}, {0, 0}},
     {"cpu", {"cpu:ref", "cpu"}, {0, 0}},
     {"opencl", {"cpu:ref", "opencl"}, {0, 0}},
     {"cpu:ref threads 1=5", {"cpu:ref", "cpu:ref"}, {1, 5}},
     {"cpu:base threads 1=2", {"cpu:base", "cpu:base"}, {1, 2}},
     {"cpu:avx2 threads 1=3", {"cpu:avx2", "cpu:avx2"}, {1, 3}},
     {"cpu:avx512 threads 1=5", {"cpu:avx512", "cpu:avx512"}, {1, 5}},
+    {"cpu:blas threads 1=3", {"cpu:blas", "cpu:blas"}, {1, 3}},
     {"cpu threads 2=3", {"cpu", "cpu"}, {2, 3}},
 };
 enum { PAIRS = sizeof pairs / sizeof *pairs };

@@ -27,10 +27,10 @@
 #include "kernels/cpu.h"
 #include "kernels/simd.h"
 
-enum {
-    GEMM_COLS = 48,  /* columns of a laid-down block: a multiple of every kernel's width */
-    GEMM_DEEP = 640, /* rows of one at most: eight rows of A that long fill half of L1 */
-};
+#ifndef GEMM_COLS    /* gemm_blas.h has its own */
+#define GEMM_COLS 48 /* columns of a laid-down block: a multiple of every kernel's width */
+#endif
+enum { GEMM_DEEP = 640 }; /* rows of one at most: eight rows of A that long fill half of L1 */
 
 /* A [m, depth] B [depth, n] */
 struct gemm_term {

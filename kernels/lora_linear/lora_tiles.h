@@ -7,7 +7,10 @@
 
 /* A tile of y or dx is GEMM_COLS columns of at most LORA_CHUNK rows: its block of W is laid down
  * once for so many rows. A tile of H or G is LORA_ROWS rows. */
-enum { LORA_CHUNK = 512, LORA_ROWS = 32 };
+#ifndef LORA_CHUNK /* gemm_blas.h has its own */
+#define LORA_CHUNK 512
+#endif
+enum { LORA_ROWS = 32 };
 
 static inline int lora_tiles(int n, int tile)
 {

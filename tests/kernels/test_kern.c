@@ -273,8 +273,8 @@ static void list_begins_with_the_cpu(void **state)
     free(list);
 }
 
-static const char *const devices[] = {"cpu:ref",    "cpu:base", "cpu:avx2",
-                                      "cpu:avx512", "cpu",      "opencl"};
+static const char *const devices[] = {"cpu:ref",  "cpu:base", "cpu:avx2", "cpu:avx512",
+                                      "cpu:blas", "cpu",      "opencl"};
 enum { DEVICES = sizeof devices / sizeof *devices };
 
 static int over_devices(void)

@@ -1,0 +1,3 @@
+#include "kernels/gemm/gemm_blas.h"
+
+#include "kernels/attention/attention_bwd_simd.c"

@@ -1,0 +1,3 @@
+#include "kernels/gemm/gemm_blas.h"
+
+#include "kernels/lora_linear/lora_linear_simd.c"
