@@ -153,7 +153,7 @@ tests: $(TEST_BIN)
 check: $(OUT)/wick $(TEST_BIN)
 	@OUT=$(OUT) WICK=$(OUT)/wick scripts/run-tests $(TEST_BIN)
 
-check-slow: $(OUT)/wick
+check-slow: $(OUT)/wick $(OUT)/tests/app/test_resume
 	@OUT=$(OUT) WICK=$(OUT)/wick scripts/run-slow
 
 bench: $(OUT)/wick

@@ -249,6 +249,20 @@ static enum status clear_out(const struct run *r, bool folders, struct fault *f)
     return s;
 }
 
+enum status run_clear_halves(const struct run *r, struct fault *f)
+{
+    struct text path = {0};
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < sizeof outputs / sizeof *outputs; i++) {
+        path.n = 0;
+        s = text_addf(&path, f, "%s/%s.tmp", r->dir, outputs[i]);
+        if (s == ST_OK)
+            unlink(path.p);
+    }
+    text_free(&path);
+    return s == ST_OK ? run_drop_halves(r, f) : s;
+}
+
 enum status run_create(struct run **out, struct train *t, struct fault *f)
 {
     struct text path = {0};

@@ -117,19 +117,24 @@ static enum status write_checkpoint(const char *path, struct train *t, const str
     return s;
 }
 
-/* All but the newest two, the one just written and the one before it, and what a kill left half-written. */
+enum status run_drop_halves(const struct run *r, struct fault *f)
+{
+    struct names names = {0};
+    enum status s = list(&names, r, ".tmp", f);
+    for (size_t i = 0; i < names.n; i++)
+        unlink(names.p[i]);
+    names_free(&names);
+    return s;
+}
+
+/* All but the newest two, the one just written and the one before it. */
 static enum status thin_out(const struct run *r, struct fault *f)
 {
-    struct names names = {0}, halves = {0};
+    struct names names = {0};
     enum status s = run_checkpoints(&names, r, f);
     for (size_t i = 0; i + 2 < names.n; i++)
         unlink(names.p[i]);
-    if (s == ST_OK)
-        s = list(&halves, r, ".tmp", f);
-    for (size_t i = 0; i < halves.n; i++)
-        unlink(halves.p[i]);
     names_free(&names);
-    names_free(&halves);
     return s;
 }
 
@@ -145,14 +150,14 @@ enum status run_save(struct run *r, struct train *t, const struct train_state *s
         memcpy(adapters_data(t->session.adapters), values, n * sizeof *values);
         s = adapters_save(t->session.adapters, r->dir, base_source(t->session.base), f);
     }
+    if (s == ST_OK) /* before the checkpoint: once that says "finished", nothing is done again */
+        s = run_report(r, t, f);
     if (s == ST_OK)
         s = text_addf(&path, f, "%s/checkpoints/%08lld.h5", r->dir, (long long)st->step);
     if (s == ST_OK)
         s = write_checkpoint(path.p, t, st, values, n, f);
     if (s == ST_OK)
         s = thin_out(r, f);
-    if (s == ST_OK)
-        s = run_report(r, t, f);
     free(values);
     text_free(&path);
     return s;
@@ -264,6 +269,8 @@ enum status run_restore(struct run *r, struct train *t, const struct train_state
     enum status s = run_path_of(&path, r, "checkpoints", f);
     if (s == ST_OK)
         s = file_mkdirs(path.p, f);
+    if (s == ST_OK)
+        s = run_clear_halves(r, f);
     text_free(&path);
     if (s != ST_OK || !r->found)
         return s == ST_OK ? run_cut_metrics(r, 0, f) : s;

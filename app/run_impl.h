@@ -25,6 +25,10 @@ void names_free(struct names *n);
 /* The complete checkpoints of a run, oldest first. None if there is no such folder. */
 enum status run_checkpoints(struct names *out, const struct run *r, struct fault *f);
 
+/* Removes what a kill left half-written: in checkpoints/, or all over the run. */
+enum status run_drop_halves(const struct run *r, struct fault *f);
+enum status run_clear_halves(const struct run *r, struct fault *f);
+
 /* t = dir/name */
 enum status run_path_of(struct text *t, const struct run *r, const char *name, struct fault *f);
 enum status run_cut_metrics(struct run *r, int64_t step, struct fault *f);
