@@ -32,7 +32,7 @@ struct eval {
 /* Token rows of one batch: enough to keep a device busy. */
 enum { EVAL_ROWS = 2048 };
 
-/* ---- scoring a batch ---------------------------------------------------------------------------------- */
+/* ---- scoring a batch ------------------------------------------------------------------------- */
 
 static enum status score(struct eval *e, const struct batch *b, float *nll, struct fault *f)
 {
@@ -119,9 +119,10 @@ static enum status score_stream(struct eval *e, int rows_max, float *nll, struct
     return s;
 }
 
-/* ---- setting up ---------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
-/* Documents of one length that go in a batch: one, where a rope goes by the longest of the batch. */
+/* Documents of one length that go in a batch: one, where a rope goes by the longest of the
+ * batch. */
 static int64_t documents(const struct eval *e, int64_t longest)
 {
     bool alone = model_config_minds_length(&e->session.config);

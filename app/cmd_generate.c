@@ -82,7 +82,7 @@ static enum status answer(struct talk *t, const struct ids *prompt, int max_toke
     return s;
 }
 
-/* ---- prompts --------------------------------------------------------------------------------------------- */
+/* ---- prompts --------------------------------------------------------------------------------- */
 
 static enum status check_prompt(const struct talk *t, const struct ids *ids, struct fault *f)
 {
@@ -140,7 +140,7 @@ static int room(const struct talk *t, size_t prompt)
     return (int)(t->max_tokens < left ? t->max_tokens : left);
 }
 
-/* ---- one answer, or a conversation ------------------------------------------------------------------------- */
+/* ---- one answer, or a conversation ----------------------------------------------------------- */
 
 static enum status tell(const struct talk *t, struct fault *f)
 {

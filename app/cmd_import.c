@@ -24,7 +24,7 @@ struct import {
     size_t tensors;
 };
 
-/* ---- finding the checkpoint ---------------------------------------------------------------------------- */
+/* ---- finding the checkpoint ------------------------------------------------------------------ */
 
 /* Org/Name with exactly one slash, and nothing that walks about. */
 static bool is_hub_id(const char *s)
@@ -93,7 +93,7 @@ static enum status find_checkpoint(struct import *m, struct fault *f)
                            "*.safetensors and the tokenizer");
 }
 
-/* ---- reading and checking ---------------------------------------------------------------------------------- */
+/* ---- reading and checking -------------------------------------------------------------------- */
 
 static enum status read_files(struct import *m, struct fault *f)
 {
@@ -159,7 +159,7 @@ static enum status check_all(struct import *m, struct fault *f)
     return s;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static float get(const void *p, enum dtype t, size_t i)
 {

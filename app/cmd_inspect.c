@@ -41,7 +41,7 @@ static void print_tensor(const struct tensor *t)
     printf("  %-56s %s\n", t->name, tensor_describe(d, sizeof d, t));
 }
 
-/* ---- base files ---------------------------------------------------------------------------------------- */
+/* ---- base files ------------------------------------------------------------------------------ */
 
 static void describe_base(struct inspect *in, const struct base *b, const struct model_config *c)
 {
@@ -97,7 +97,7 @@ static enum status inspect_base(struct inspect *in, struct fault *f)
     return s;
 }
 
-/* ---- the other kinds -------------------------------------------------------------------------------------- */
+/* ---- the other kinds ------------------------------------------------------------------------- */
 
 static enum status inspect_safetensors(struct inspect *in, struct fault *f)
 {

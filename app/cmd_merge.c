@@ -30,7 +30,7 @@ struct merging {
 enum { PROBE_ROWS = 64 };
 static const size_t SHARD_BYTES = (size_t)5 << 30;
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static enum status to_files(void *ctx, const void *bytes, size_t n, struct fault *f)
 {
@@ -110,8 +110,8 @@ static uint64_t total_bytes(const struct base *b)
     return n;
 }
 
-/* Output that a failed merge began must not look like a model: its files go again. In a folder that was
- * there before they may be an earlier merge's, and stay. */
+/* Output that a failed merge began must not look like a model: its files go again. In a folder that
+ * was there before they may be an earlier merge's, and stay. */
 static void undo(struct merging *m)
 {
     bool hf = m->files != NULL && m->made;
@@ -128,7 +128,7 @@ static void undo(struct merging *m)
         remove(m->output); /* only if nothing else is in it */
 }
 
-/* ---- the proof ---------------------------------------------------------------------------------------------- */
+/* ---- the proof ------------------------------------------------------------------------------- */
 
 /* The first row of --data, else 64 fixed ids spread over the vocabulary. */
 static enum status choose_probe(struct merging *m, struct fault *f)
@@ -216,7 +216,7 @@ static enum status prove(struct merging *m, struct fault *f)
     return s;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static enum status check_output(struct merging *m, struct fault *f)
 {

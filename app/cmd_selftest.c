@@ -24,7 +24,8 @@ struct selftest {
     int count;
 };
 
-/* Two adapters' gradients of a small model may differ by what single ops may, summed over layers. */
+/* Two adapters' gradients of a small model may differ by what single ops may, summed over
+ * layers. */
 #define MODEL_BOUND 1e-4
 
 /* Keeps the worst of each op's outputs and shapes. */
@@ -56,7 +57,7 @@ static void tell_op(struct selftest *t, struct json *list, const struct op_worst
                w->output, w->shape);
 }
 
-/* ---- a small model on both ------------------------------------------------------------------------------------ */
+/* ---- a small model on both ------------------------------------------------------------------- */
 
 static const char small[] =
     "{\"model_type\": \"llama\", \"hidden_size\": 96, \"intermediate_size\": 160,"
@@ -143,7 +144,7 @@ static enum status compare_model(struct selftest *t, double *error, struct fault
     return s;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static enum status run(struct selftest *t, bool *good, struct fault *f)
 {

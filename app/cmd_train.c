@@ -10,7 +10,7 @@
 #include "app/train.h"
 #include "data/file.h"
 
-/* ---- setting up -------------------------------------------------------------------------------------------- */
+/* ---- setting up ------------------------------------------------------------------------------ */
 
 static enum status plan_steps(struct train *t, struct fault *f)
 {
@@ -113,7 +113,7 @@ static enum status set_up(struct train *t, struct train_state *state, bool *foun
     return open_model(t, f);
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static enum status tell_result(const struct train *t, const struct train_state *st, struct fault *f)
 {

@@ -33,8 +33,8 @@ static const char *general_remedy(enum status code)
     }
 }
 
-/* A line on standard error. Texts may quote names out of hostile files: what could move a terminal's
- * cursor or begin a new line is shown as a question mark. */
+/* A line on standard error. Texts may quote names out of hostile files: what could move a
+ * terminal's cursor or begin a new line is shown as a question mark. */
 static void put_line(const char *text)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++)
@@ -158,7 +158,7 @@ double console_since_start(void)
            (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* ---- progress ------------------------------------------------------------------------------------- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 void progress_begin(struct progress *p, const char *what, uint64_t first, uint64_t total,
                     enum progress_unit unit)

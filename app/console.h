@@ -26,7 +26,8 @@ void console_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A warning: as a note, in words that say so. */
 void console_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints doc as one JSON value and a newline to standard output; every write is checked. Takes doc. */
+/* Prints doc as one JSON value and a newline to standard output; every write is checked. Takes
+ * doc. */
 enum status console_json(struct json_doc *doc, struct fault *f);
 /* Flushes standard output and reports a write that failed. */
 enum status console_flush(struct fault *f);

@@ -61,8 +61,8 @@ static int unknown(const char *word)
     return console_fail_usage(&f);
 }
 
-/* A standard stream that is closed would give its number to the next file opened, and a result would be
- * written into it. What takes its place can only fail. */
+/* A standard stream that is closed would give its number to the next file opened, and a result
+ * would be written into it. What takes its place can only fail. */
 static void fill_closed_streams(void)
 {
     for (int fd = 0; fd <= 2; fd++)

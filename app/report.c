@@ -66,7 +66,7 @@ static enum status read_metrics(struct series all[SERIES], const struct run *r, 
     return s;
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 struct plot {
     double x0, x1, y0, y1; /* data */
@@ -173,7 +173,7 @@ static enum status draw(struct text *t, const char *title, const struct series *
     return s == ST_OK ? text_adds(t, "</svg></figure>\n", f) : s;
 }
 
-/* ---- the page ---------------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static const char head[] =
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "

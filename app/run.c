@@ -48,7 +48,7 @@ const char *run_path(const struct run *r)
     return r->dir;
 }
 
-/* ---- train.json -------------------------------------------------------------------------------------- */
+/* ---- train.json ------------------------------------------------------------------------------ */
 
 /* Settings that are not the run's: where it computes, how it talks, how it was asked for. */
 static bool is_passing(const char *name)
@@ -187,7 +187,7 @@ time_t run_now(const struct run *r)
     return (time_t)now;
 }
 
-/* ---- making and opening -------------------------------------------------------------------------------- */
+/* ---- making and opening ---------------------------------------------------------------------- */
 
 static enum status open_metrics(struct run *r, const char *mode, struct fault *f)
 {
@@ -228,8 +228,8 @@ static const char *const outputs[] = {
     "adapter_model.safetensors",      "adapter_config.json",      "report.html",  "train.json",
     "best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl"};
 
-/* Removes all that an earlier run left, or that a failed run_create began: an adapter in the folder is
- * then this run's, or none. Folders go only if nothing else is in them. */
+/* Removes all that an earlier run left, or that a failed run_create began: an adapter in the folder
+ * is then this run's, or none. Folders go only if nothing else is in them. */
 static enum status clear_out(const struct run *r, bool folders, struct fault *f)
 {
     static const char *const made[] = {"best", "checkpoints", "."};
@@ -304,7 +304,7 @@ enum status run_resume(struct run **out, struct train *t, struct fault *f)
     return ST_OK;
 }
 
-/* ---- metrics.jsonl ----------------------------------------------------------------------------------------- */
+/* ---- metrics.jsonl --------------------------------------------------------------------------- */
 
 enum status run_metric(struct run *r, struct json_doc *doc, struct fault *f)
 {

@@ -64,7 +64,7 @@ enum status run_checkpoints(struct names *out, const struct run *r, struct fault
     return list(out, r, ".h5", f);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static enum status state_text(struct text *to, const struct train *t, const struct train_state *st,
                               struct fault *f)
@@ -175,7 +175,7 @@ enum status run_save_best(struct run *r, struct train *t, struct fault *f)
     return s;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool read_state(struct train_state *st, const struct json *o)
 {

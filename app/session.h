@@ -70,8 +70,8 @@ enum status session_adapter(struct session *s, const char *dir, struct fault *f)
 enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f);
 void session_close(struct session *s);
 
-/* The chat template, if there is one that can be read: else a warning and NULL, because all but chat
- * works without it. */
+/* The chat template, if there is one that can be read: else a warning and NULL, because all but
+ * chat works without it. */
 enum status session_template(struct chat **out, const struct blobs *files, struct fault *f);
 
 /* Opens only a device, for commands without a base. */

@@ -1,6 +1,7 @@
-/* SIGINT and SIGTERM, from main's first line. Outside a section that can stop by itself the process
- * ends at once with 130. Inside one (signals_defer(true)) the first signal only asks: work that polls
- * signals_stop() ends at its next safe point; a second signal ends the process at once. */
+/* SIGINT and SIGTERM, from main's first line. Outside a section that can stop by itself the
+ * process ends at once with 130. Inside one (signals_defer(true)) the first signal only asks:
+ * work that polls signals_stop() ends at its next safe point; a second signal ends the process
+ * at once. */
 #ifndef APP_SIGNALS_H
 #define APP_SIGNALS_H
 

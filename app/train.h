@@ -60,8 +60,8 @@ void train_data_close(struct train *t);
 
 struct run;
 
-/* Refuses a folder with a complete checkpoint unless set.overwrite. Early, because it forks, and because
- * nobody wants to wait for a model first. */
+/* Refuses a folder with a complete checkpoint unless set.overwrite. Early, because it forks, and
+ * because nobody wants to wait for a model first. */
 enum status run_vacant(const struct train *t, struct fault *f);
 /* Makes the folder and its train.json; what a run before it left there goes. On failure nothing new
  * is left. */

@@ -118,7 +118,7 @@ static enum status collect(struct loop *l, struct fault *f)
     return report_step(l, &p, &r, f);
 }
 
-/* ---- evaluation --------------------------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------------------ */
 
 static enum status evaluate(struct loop *l, double *mean, int64_t *tokens, struct fault *f)
 {
@@ -188,7 +188,7 @@ static enum status validate(struct loop *l, struct fault *f)
     return s;
 }
 
-/* ---- between two steps ---------------------------------------------------------------------------------- */
+/* ---- between two steps ----------------------------------------------------------------------- */
 
 static bool due(int64_t every, int64_t step)
 {

@@ -11,7 +11,8 @@ void h5type_start(void)
 
 enum status h5type_room(const char *path, struct fault *f)
 {
-    /* About three times what opening was seen to take; volatile, so that the pair is not left out. */
+    /* About three times what opening was seen to take; volatile, so that the pair is not left
+     * out. */
     const size_t room = (size_t)6 << 20;
     void *volatile p = malloc(room);
     if (!p)

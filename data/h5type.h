@@ -14,8 +14,8 @@
  * it before any other use of the library; again costs nothing. */
 void h5type_start(void);
 
-/* ST_NOMEM unless some MiB can be had: libhdf5 1.10 follows a null pointer where an allocation fails
- * while it opens or makes a file. Ask before it does either. */
+/* ST_NOMEM unless some MiB can be had: libhdf5 1.10 follows a null pointer where an allocation
+ * fails while it opens or makes a file. Ask before it does either. */
 enum status h5type_room(const char *path, struct fault *f);
 
 hid_t h5type_make(enum dtype t);              /* negative on failure; the caller closes it */

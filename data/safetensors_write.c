@@ -277,8 +277,9 @@ static enum status commit_files(struct safetensors_out *w, struct fault *f)
     return ST_OK;
 }
 
-/* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood in
- * the folder in the other way, readers would go on finding it. So its index, or its one file, goes. */
+/* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood
+ * in the folder in the other way, readers would go on finding it. So its index, or its one file,
+ * goes. */
 enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
 {
     const struct tensor *t = safetensors_next(w);

@@ -78,8 +78,9 @@ static inline struct metrics *metrics_read(const char *run)
     return &m;
 }
 
-/* The largest difference of losses of two runs, step by step; their gradient norms may differ by ten
- * times that of themselves, because AdamW's first steps are the signs of gradients, however small. */
+/* The largest difference of losses of two runs, step by step; their gradient norms may differ by
+ * ten times that of themselves, because AdamW's first steps are the signs of gradients, however
+ * small. */
 static inline double metrics_differ(const struct metrics *a, const struct metrics *b)
 {
     double worst = 0;

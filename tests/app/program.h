@@ -1,18 +1,18 @@
-/* Runs the built program as a user would, and looks at all that a user sees: exit code, standard output,
- * standard error, files.
+/* Runs the built program as a user would, and looks at all that a user sees: exit code, standard
+ * output, standard error, files.
  *
  *     static void test_x(void **state)
  *     {
- *         WICK("import", program_model(), "-o", program_file("b.h5"));      // how it goes by default
- *         program_done();                                                  // exit 0
- *         program_next.file_limit = 1 << 20;                               // a limit, for the next run
- *         WICK("merge", …);
- *         program_refused(1, "could not be written", "make room");         // one sentence, one remedy
+ *         WICK("import", "configs/wickling", "-o", program_file("b.h5"));   // a plain run
+ *         program_done();                                                   // exit 0
+ *         program_next.file_limit = 1 << 20;                                // for the next run
+ *         WICK("merge", ...);
+ *         program_refused(1, "cannot write", "free some space");            // sentence, remedy
  *     }
- *     int main(void) { return program_run("x", tests, …); }
+ *     int main(void) { return program_run("x", tests); }
  *
- * The program is $WICK, or build/release/wick. Each test program has a scratch folder with an imported
- * base of configs/wickling in it: program_base(). Runs get `--quiet` only where a test says so. */
+ * The program is $WICK, or build/release/wick. Each test program has a scratch folder with an
+ * imported base of configs/wickling in it: program_base(). --quiet only where a test says so. */
 #ifndef TESTS_APP_PROGRAM_H
 #define TESTS_APP_PROGRAM_H
 
@@ -80,7 +80,7 @@ static inline double program_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- the child ------------------------------------------------------------------------------------ */
+/* ---- the child ------------------------------------------------------------------------------- */
 
 static inline void program_become(const struct program_how *how, char **argv, int out, int err,
                                   int in)
@@ -196,7 +196,7 @@ static inline void program_go(const char *const *args)
 }
 #define WICK(...) program_go((const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- what is asked of it --------------------------------------------------------------------------- */
+/* ---- what is asked of it --------------------------------------------------------------------- */
 
 static inline void program_fail(const char *what, const char *detail)
 {
@@ -237,7 +237,8 @@ static inline void program_silent(void)
         program_fail("standard error is not empty", "");
 }
 
-/* Its last two lines on standard error are the sentence and the remedy, nothing is on standard output. */
+/* Its last two lines on standard error are the sentence and the remedy, nothing is on standard
+ * output. */
 static inline void program_failed(int code, const char *sentence, const char *remedy)
 {
     program_code(code);
@@ -287,7 +288,7 @@ static inline double program_number(const struct json_doc *doc, const char *key)
     return v;
 }
 
-/* ---- the frame ---------------------------------------------------------------------------------------- */
+/* ---- the frame ------------------------------------------------------------------------------- */
 
 static inline int program_begin(void **state)
 {

@@ -1,4 +1,5 @@
-/* Files for the program's tests: checkpoints to spoil, comparisons, what must not be left behind. */
+/* Files for the program's tests: checkpoints to spoil, comparisons, what must not be left
+ * behind. */
 #ifndef TESTS_APP_PROGRAM_FILES_H
 #define TESTS_APP_PROGRAM_FILES_H
 
@@ -14,7 +15,8 @@
 #include "data/text.h"
 #include "tests/data/scratch.h"
 
-/* A path in the scratch folder, as scratch_path, but it stays: equal names give the same pointer. */
+/* A path in the scratch folder, as scratch_path, but it stays: equal names give the same
+ * pointer. */
 static inline const char *program_file(const char *name)
 {
     enum { NAMES = 128 };
@@ -27,7 +29,7 @@ static inline const char *program_file(const char *name)
         i++;
     assert_true(i < NAMES);
     if (!known[i].name[0]) {
-        snprintf(known[i].name, sizeof known[i].name, "%s", name);
+        memcpy(known[i].name, name, strlen(name) + 1); /* it fits: asserted above */
         snprintf(known[i].path, sizeof known[i].path, "%s/%s", scratch_folder, name);
     }
     return known[i].path;

@@ -1,5 +1,5 @@
-/* Data, targets, ranks and adapters that cannot be: refused before the first step, with the line, the
- * key or the tensor. */
+/* Data, targets, ranks and adapters that cannot be: refused before the first step, with the line,
+ * the key or the tensor. */
 #include "tests/app/program.h"
 
 #define BASE program_base()
@@ -121,7 +121,7 @@ static void test_adapter_flags(void **state)
                 "tests/fixtures/model/llama2/final", "");
 }
 
-/* ---- adapters ------------------------------------------------------------------------------------------- */
+/* ---- adapters -------------------------------------------------------------------------------- */
 
 static const char *spoilt(const char *key, const char *value)
 {

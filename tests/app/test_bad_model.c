@@ -21,7 +21,7 @@ static void no_import(const char *folder, const char *sentence, const char *reme
     program_no_temps();
 }
 
-/* ---- config.json -------------------------------------------------------------------------------------- */
+/* ---- config.json ----------------------------------------------------------------------------- */
 
 static void test_config(void **state)
 {
@@ -91,7 +91,7 @@ static void test_config_text(void **state)
     no_import(folder, "holds no config.json", "Hugging Face");
 }
 
-/* ---- tokenizers ----------------------------------------------------------------------------------------- */
+/* ---- tokenizers ------------------------------------------------------------------------------ */
 
 static void test_tokenizer(void **state)
 {
@@ -112,7 +112,7 @@ static void test_tokenizer(void **state)
     no_import(folder, "tokenizer", "");
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------------------ */
+/* ---- safetensors ----------------------------------------------------------------------------- */
 
 /* A safetensors file of this header and so many bytes of data. */
 static void put_safetensors(const char *folder, const char *name, const char *header,
@@ -219,7 +219,7 @@ static void test_no_weights(void **state)
                     "download");
 }
 
-/* ---- base files --------------------------------------------------------------------------------------------- */
+/* ---- base files ------------------------------------------------------------------------------ */
 
 /* Every command that reads weights refuses `base` with this sentence, and leaves nothing. */
 static void no_use(const char *base, const char *sentence, const char *remedy)

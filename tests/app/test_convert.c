@@ -4,7 +4,7 @@
 
 #define BASE program_base()
 
-/* ---- comparing checkpoints ------------------------------------------------------------------------------ */
+/* ---- comparing checkpoints ------------------------------------------------------------------- */
 
 /* The tensors of two folders have the same names, types, shapes and bytes. */
 static void check_same_tensors(const char *a, const char *b)
@@ -45,7 +45,7 @@ static void merge(const char *base, const char *adapter, const char *to, const c
     program_no_temps();
 }
 
-/* ---- ways in ------------------------------------------------------------------------------------------------ */
+/* ---- ways in --------------------------------------------------------------------------------- */
 
 /* The files that a model is made of come back byte for byte. */
 static void test_round_trip(void **state)
@@ -176,7 +176,7 @@ static void test_dtypes(void **state)
     program_done();
 }
 
-/* ---- merging --------------------------------------------------------------------------------------------------- */
+/* ---- merging --------------------------------------------------------------------------------- */
 
 static const char *adapter(void)
 {
@@ -262,7 +262,7 @@ static void test_merge_again(void **state)
     program_done();
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static void kind_of(const char *path, const char *kind, const char *words)
 {

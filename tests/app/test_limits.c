@@ -1,4 +1,5 @@
-/* Full disks, folders that cannot be written, too little memory: a sentence, and what was there stays. */
+/* Full disks, folders that cannot be written, too little memory: a sentence, and what was there
+ * stays. */
 #include <sys/mount.h>
 
 #include "tests/app/program.h"
@@ -120,7 +121,7 @@ static void test_full_disk_elsewhere(void **state)
     program_no_temps();
 }
 
-/* ---- folders that cannot be written ----------------------------------------------------------------------- */
+/* ---- folders that cannot be written ---------------------------------------------------------- */
 
 static void test_read_only_folder(void **state)
 {
@@ -169,10 +170,11 @@ static void test_impossible_outputs(void **state)
     program_refused(1, "is a folder", "");
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-/* At every size it works or says that memory is short; it never dies of it, and leaves nothing. On the
- * CPU: an OpenCL driver may abort the process when it cannot start its own threads (PoCL does). */
+/* At every size it works or says that memory is short; it never dies of it, and leaves nothing.
+ * On the CPU: an OpenCL driver may abort the process when it cannot start its own threads (PoCL
+ * does). */
 static void short_of_memory(const char *const *args, const char *made)
 {
     int refused = 0;

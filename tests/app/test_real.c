@@ -1,4 +1,5 @@
-/* A model that others trained, and data that others wrote: skipped, visibly, where ../shared is not. */
+/* A model that others trained, and data that others wrote: skipped, visibly, where ../shared is
+ * not. */
 #include "tests/app/metrics.h"
 
 #define STORIES "../shared/data/weights/stories260K-hf"

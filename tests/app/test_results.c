@@ -1,4 +1,5 @@
-/* What eval, generate, tokenize, devices, selftest and bench say: names, numbers, the same each time. */
+/* What eval, generate, tokenize, devices, selftest and bench say: names, numbers, the same each
+ * time. */
 #include "tests/app/program.h"
 
 #define BASE program_base()
@@ -25,7 +26,7 @@ static int64_t integer(const struct json *v)
     return n;
 }
 
-/* ---- eval ------------------------------------------------------------------------------------------------- */
+/* ---- eval ------------------------------------------------------------------------------------ */
 
 /* The lines of a --token-nll file: how many, and their mean. */
 static double mean_of(const char *path, int *count)
@@ -165,7 +166,7 @@ static void test_eval_repeats(void **state)
     assert_int_equal(n, m);
 }
 
-/* ---- generate ------------------------------------------------------------------------------------------------ */
+/* ---- generate -------------------------------------------------------------------------------- */
 
 static struct json_doc *generate(const char *temperature, const char *seed)
 {
@@ -225,7 +226,7 @@ static void test_generate(void **state)
     text_free(&lamps);
 }
 
-/* ---- tokenize -------------------------------------------------------------------------------------------------- */
+/* ---- tokenize -------------------------------------------------------------------------------- */
 
 static void test_tokenize(void **state)
 {
@@ -278,7 +279,7 @@ static void test_tokenize_rows(void **state)
     program_says("row 1 (line 3): ");
 }
 
-/* ---- the machine ------------------------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static void test_devices(void **state)
 {

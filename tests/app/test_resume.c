@@ -36,7 +36,7 @@ static int prepare(void **state)
     return 0;
 }
 
-/* ---- comparing with the run that nobody disturbed ------------------------------------------------------ */
+/* ---- comparing with the run that nobody disturbed -------------------------------------------- */
 
 static void check_metrics(const char *run)
 {
@@ -63,7 +63,7 @@ static void check_equal(const char *run)
     program_no_temps();
 }
 
-/* ---- signals -------------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static void stop_and_go_on(int signal, const char *run)
 {
@@ -130,7 +130,7 @@ static void test_signal_before_the_first_step(void **state)
     }
 }
 
-/* ---- kill -9 ----------------------------------------------------------------------------------------------- */
+/* ---- kill -9 --------------------------------------------------------------------------------- */
 
 static uint64_t lot;
 static int draw(int n)
@@ -185,7 +185,7 @@ static void test_kill(void **state)
     print_message("kill -9 at %d random instants, and up to twice more while resuming\n", n);
 }
 
-/* ---- resuming -------------------------------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static int newest_change;
 static int note_change(const char *path, const struct stat *st, int kind, struct FTW *at)

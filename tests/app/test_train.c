@@ -55,7 +55,7 @@ static bool same_adapter(const char *a, const char *b)
     return program_same(adapter_of(a), adapter_of(b));
 }
 
-/* ---- windows -------------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 static void test_accumulation(void **state)
 {
@@ -113,7 +113,7 @@ static void test_grad_checkpoint(void **state)
     assert_true(metrics_differ(metrics_read(program_file("again")), &kept) <= 1e-6);
 }
 
-/* ---- the same and not the same ----------------------------------------------------------------------------- */
+/* ---- the same and not the same --------------------------------------------------------------- */
 
 static void test_reproducible(void **state)
 {
@@ -142,7 +142,7 @@ static void test_base_untouched(void **state)
     free(after);
 }
 
-/* ---- schedules ------------------------------------------------------------------------------------------------ */
+/* ---- schedules ------------------------------------------------------------------------------- */
 
 /* transformers' get_*_schedule at step - 1, written once more from its documentation. */
 static double expected(const char *kind, int step, int total, int warmup, int decay)
@@ -179,7 +179,7 @@ static void test_schedules(void **state)
     assert_float_equal(m->step[19].lr, 2.5e-3, 1e-9);
 }
 
-/* ---- which matrices --------------------------------------------------------------------------------------------- */
+/* ---- which matrices -------------------------------------------------------------------------- */
 
 static int modules(const char *run, const char *must)
 {
@@ -250,7 +250,8 @@ static double rows_nll(const char *adapter)
     return v;
 }
 
-/* A run that starts from an adapter has its loss at step 1, and with a rate of 0 keeps its values. */
+/* A run that starts from an adapter has its loss at step 1, and with a rate of 0 keeps its
+ * values. */
 static void test_adapter_init(void **state)
 {
     (void)state;
@@ -269,7 +270,7 @@ static void test_adapter_init(void **state)
     assert_false(program_there(program_file("third")));
 }
 
-/* ---- evaluation ----------------------------------------------------------------------------------------------- */
+/* ---- evaluation ------------------------------------------------------------------------------ */
 
 static void test_best_and_early_stop(void **state)
 {
@@ -319,7 +320,7 @@ static void test_val_batches(void **state)
     assert_true(metrics_read(run)->eval[0].tokens > some);
 }
 
-/* ---- the folder ------------------------------------------------------------------------------------------------ */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 static void test_result_and_folder(void **state)
 {
@@ -399,10 +400,10 @@ static void test_existing_run(void **state)
     program_done();
 }
 
-/* ---- numbers that are not finite --------------------------------------------------------------------------- */
+/* ---- numbers that are not finite ------------------------------------------------------------- */
 
-/* A model with its own embedding matrix, one row of which is NaN: the row of a token that comes first in
- * the third row of the data. */
+/* A model with its own embedding matrix, one row of which is NaN: the row of a token that comes
+ * first in the third row of the data. */
 static void make_nan_base(const char *base)
 {
     size_t n;

@@ -1,5 +1,6 @@
-/* A real Llama that others trained (260,000 weights): its reference logits and losses, computed in double
- * precision by a forward pass that shares no line with ours. Skipped, visibly, without ../shared. */
+/* A real Llama that others trained (260,000 weights): its reference logits and losses, computed in
+ * double precision by a forward pass that shares no line with ours. Skipped, visibly, without
+ * ../shared. */
 #include "tests/model/fixture.h"
 
 #define STORIES "../shared/data/weights/stories260K-hf"
