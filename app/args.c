@@ -1,5 +1,6 @@
 #include "app/args.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,8 +54,14 @@ static bool same_name(const char *option, const char *word, size_t n)
     return true;
 }
 
-static struct option *find(const struct command_line *c, const char *word, size_t n)
+void *args_value(const struct command_line *c, const struct option *o)
 {
+    return (char *)c->into + o->at;
+}
+
+static const struct option *find(const struct command_line *c, const char *word, size_t n)
+{
+    assert(c->count <= OPTIONS_MAX);
     for (size_t i = 0; i < c->count; i++)
         if (same_name(c->options[i].name, word, n) || same_name(c->options[i].alias, word, n))
             return &c->options[i];
@@ -64,9 +71,9 @@ static struct option *find(const struct command_line *c, const char *word, size_
 static enum status unknown(const struct command_line *c, const char *what, const char *word,
                            const char *where, struct fault *f)
 {
-    const char *names[96];
+    const char *names[OPTIONS_MAX];
     size_t n = 0;
-    for (size_t i = 0; i < c->count && n < 96; i++)
+    for (size_t i = 0; i < c->count; i++)
         names[n++] = c->options[i].name;
     char dashed[64];
     snprintf(dashed, sizeof dashed, "%s", word + strspn(word, "-"));
@@ -103,19 +110,19 @@ static enum status check_range(const struct option *o, double v, struct fault *f
     return fault_remedy(f, "%s", o->help);
 }
 
-static enum status set_int(struct option *o, int64_t v, struct fault *f)
+static enum status set_int(int64_t *to, const struct option *o, int64_t v, struct fault *f)
 {
     enum status s = check_range(o, (double)v, f);
     if (s == ST_OK)
-        *(int64_t *)o->to = v;
+        *to = v;
     return s;
 }
 
-static enum status set_real(struct option *o, double v, struct fault *f)
+static enum status set_real(double *to, const struct option *o, double v, struct fault *f)
 {
     enum status s = check_range(o, v, f);
     if (s == ST_OK)
-        *(double *)o->to = v;
+        *to = v;
     return s;
 }
 
@@ -130,7 +137,7 @@ static bool is_choice(const char *choices, const char *text)
     return false;
 }
 
-static enum status set_text(struct option *o, const char *text, struct fault *f)
+static enum status set_text(void *to, const struct option *o, const char *text, struct fault *f)
 {
     char *end = NULL;
     errno = 0;
@@ -138,19 +145,19 @@ static enum status set_text(struct option *o, const char *text, struct fault *f)
     case OPT_BOOL:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
             return unparsable(o, text, f);
-        *(bool *)o->to = text[0] == 't';
+        *(bool *)to = text[0] == 't';
         return ST_OK;
     case OPT_INT: {
         long long v = strtoll(text, &end, 10);
         if (end == text || *end != '\0' || errno != 0 || text[0] == ' ')
             return unparsable(o, text, f);
-        return set_int(o, v, f);
+        return set_int(to, o, v, f);
     }
     case OPT_REAL: {
         double v = strtod(text, &end);
         if (end == text || *end != '\0' || !isfinite(v) || text[0] == ' ')
             return unparsable(o, text, f);
-        return set_real(o, v, f);
+        return set_real(to, o, v, f);
     }
     case OPT_CHOICE:
         if (!is_choice(o->choices, text))
@@ -158,25 +165,25 @@ static enum status set_text(struct option *o, const char *text, struct fault *f)
         break;
     case OPT_STRING: break;
     }
-    *(const char **)o->to = text;
+    *(const char **)to = text;
     return ST_OK;
 }
 
-static enum status set_json(struct option *o, const struct json *v, const char *where,
-                            struct fault *f)
+static enum status set_json(void *to, const struct option *o, const struct json *v,
+                            const char *where, struct fault *f)
 {
     int64_t i;
     enum json_kind k = json_kind(v);
     if (o->kind == OPT_BOOL && k == JSON_BOOL) {
-        *(bool *)o->to = json_bool(v, false);
+        *(bool *)to = json_bool(v, false);
         return ST_OK;
     }
     if (o->kind == OPT_INT && json_int(v, &i))
-        return set_int(o, i, f);
+        return set_int(to, o, i, f);
     if (o->kind == OPT_REAL && k == JSON_NUMBER)
-        return set_real(o, json_number(v, 0), f);
+        return set_real(to, o, json_number(v, 0), f);
     if (k == JSON_STRING && (o->kind == OPT_STRING || o->kind == OPT_CHOICE))
-        return set_text(o, json_string(v), f);
+        return set_text(to, o, json_string(v), f);
     static const char *const want[] = {"true or false", "a whole number", "a number", "a text",
                                        "a text"};
     fault_set(f, ST_USAGE, "%s: %s must be %s", where, json_key(v), want[o->kind]);
@@ -189,19 +196,20 @@ static enum status take_flag(struct command_line *c, const char *word, int argc,
 {
     const char *eq = strchr(word, '=');
     size_t n = eq ? (size_t)(eq - word) : strlen(word);
-    struct option *o = memchr(word, '_', n) ? NULL : find(c, word, n);
+    const struct option *o = memchr(word, '_', n) ? NULL : find(c, word, n);
     *used = 1;
     if (!o) {
         char flag[64];
         snprintf(flag, sizeof flag, "--%.*s", (int)(n < 60 ? n : 60), word);
         return unknown(c, "flag", flag, NULL, f);
     }
-    o->given = true;
+    void *to = args_value(c, o);
+    c->given[o - c->options] = true;
     if (eq)
-        return set_text(o, eq + 1, f);
+        return set_text(to, o, eq + 1, f);
     if (o->kind == OPT_BOOL && (i + 1 >= argc || (strcmp(argv[i + 1], "true") != 0 &&
                                                   strcmp(argv[i + 1], "false") != 0))) {
-        *(bool *)o->to = true;
+        *(bool *)to = true;
         return ST_OK;
     }
     if (i + 1 >= argc) {
@@ -209,7 +217,7 @@ static enum status take_flag(struct command_line *c, const char *word, int argc,
         return fault_remedy(f, "%s", o->help);
     }
     *used = 2;
-    return set_text(o, argv[i + 1], f);
+    return set_text(to, o, argv[i + 1], f);
 }
 
 enum status args_parse(struct command_line *c, int argc, char **argv, struct fault *f)
@@ -252,40 +260,35 @@ enum status args_config(struct command_line *c, const struct json *object, const
     }
     for (const struct json *v = json_first(object); v; v = json_next(v)) {
         const char *key = json_key(v);
-        struct option *o = strchr(key, '-') ? NULL : find(c, key, strlen(key));
+        const struct option *o = strchr(key, '-') ? NULL : find(c, key, strlen(key));
         if (!o)
             return unknown(c, "key", key, where, f);
-        if (o->given || json_kind(v) == JSON_NULL)
+        bool *given = &c->given[o - c->options];
+        if (*given || json_kind(v) == JSON_NULL)
             continue;
-        enum status s = set_json(o, v, where, f);
+        enum status s = set_json(args_value(c, o), o, v, where, f);
         if (s != ST_OK)
             return s;
-        o->given = true;
+        *given = true;
     }
     return ST_OK;
 }
 
-bool args_given(const struct command_line *c, const char *name)
-{
-    const struct option *o = find(c, name, strlen(name));
-    return o && o->given;
-}
-
-static void print_default(const struct option *o)
+static void print_default(const struct option *o, const void *value)
 {
     const char *s;
     switch (o->kind) {
-    case OPT_BOOL: printf(" (%s)", *(bool *)o->to ? "true" : "false"); break;
+    case OPT_BOOL: printf(" (%s)", *(const bool *)value ? "true" : "false"); break;
     case OPT_INT:
-        if (*(int64_t *)o->to != 0)
-            printf(" (%lld)", (long long)*(int64_t *)o->to);
+        if (*(const int64_t *)value != 0)
+            printf(" (%lld)", (long long)*(const int64_t *)value);
         break;
     case OPT_REAL:
-        if (*(double *)o->to != 0)
-            printf(" (%g)", *(double *)o->to);
+        if (*(const double *)value != 0)
+            printf(" (%g)", *(const double *)value);
         break;
     default:
-        s = *(const char **)o->to;
+        s = *(const char *const *)value;
         if (s && *s)
             printf(" (%s)", s);
     }
@@ -305,7 +308,7 @@ void args_help(const struct command_line *c)
             printf("  %s\n%34s%s", left, "", o->help);
         else
             printf("  %-32s%s", left, o->help);
-        print_default(o);
+        print_default(o, args_value(c, o));
         printf("\n");
     }
 }

@@ -5,6 +5,7 @@
 #include "app/audit_look.h"
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 
 /* ---- working it out -------------------------------------------------------------------------- */
 
@@ -106,89 +107,46 @@ static void look_close(struct look *l)
     session_close(&l->session);
 }
 
-static size_t look_options(struct option *to, struct look *l)
-{
-    const struct option table[] = {
-        {.name = "data",
-         .kind = OPT_STRING,
-         .to = &l->data,
-         .arg = "DIR|FILE[,…]",
-         .help = "a folder with train/valid .jsonl or .txt, or files"},
-        {.name = "data-weights",
-         .kind = OPT_STRING,
-         .to = &l->weights,
-         .arg = "W[,…]",
-         .help = "how often a pass takes each of --data (1 each)"},
-        {.name = "val-split",
-         .kind = OPT_REAL,
-         .to = &l->val_split,
-         .min = 0,
-         .max = 0.9,
-         .arg = "F",
-         .help = "this share of the lines validates, if no file does"},
-        {.name = "mask-prompt",
-         .kind = OPT_BOOL,
-         .to = &l->mask_prompt,
-         .help = "loss on completions and assistant turns alone"},
-        {.name = "max-seq-length",
-         .kind = OPT_INT,
-         .to = &l->max_seq_length,
-         .min = 2,
-         .max = 1 << 22,
-         .arg = "T",
-         .help = "longer rows are cut"},
-        {.name = "batch-size",
-         .kind = OPT_INT,
-         .to = &l->batch_size,
-         .min = 1,
-         .max = 65536,
-         .arg = "B",
-         .help = "rows of a micro-batch"},
-        {.name = "grad-accumulation-steps",
-         .kind = OPT_INT,
-         .to = &l->accumulate,
-         .min = 1,
-         .max = 65535,
-         .arg = "N",
-         .help = "micro-batches of a step"},
-        {.name = "epochs",
-         .kind = OPT_INT,
-         .to = &l->epochs,
-         .min = 1,
-         .max = 1e6,
-         .arg = "N",
-         .help = "passes over the data"},
-        {.name = "iters",
-         .kind = OPT_INT,
-         .to = &l->iters,
-         .min = 1,
-         .max = 1e9,
-         .arg = "N",
-         .help = "optimizer steps, instead of --epochs"},
-        {.name = "packing",
-         .kind = OPT_BOOL,
-         .to = &l->packing,
-         .help = "fill each row up with whole documents"},
-        {.name = "shuffle", .kind = OPT_BOOL, .to = &l->shuffle, .help = "a new order each epoch"},
-        {.name = "seed",
-         .kind = OPT_INT,
-         .to = &l->seed,
-         .min = 0,
-         .max = 1e15,
-         .arg = "N",
-         .help = "of the order"},
-        {.name = "tokens-per-second",
-         .kind = OPT_REAL,
-         .to = &l->rate,
-         .min = 0,
-         .max = 1e12,
-         .arg = "R",
-         .help = "what wick bench train measured: tells the time"},
-        COMMON_OPTIONS(l->common),
-    };
-    memcpy(to, table, sizeof table);
-    return sizeof table / sizeof *table;
-}
+static const struct option options[] = {
+    DATA_OPTION(struct look, data),
+    DATA_WEIGHTS_OPTION(struct look, weights),
+    VAL_SPLIT_OPTION(struct look, val_split),
+    MASK_PROMPT_OPTION(struct look, mask_prompt),
+    MAX_SEQ_LENGTH_OPTION(struct look, max_seq_length),
+    BATCH_SIZE_OPTION(struct look, batch_size),
+    ACCUMULATE_OPTION(struct look, accumulate),
+    {.name = "epochs",
+     .kind = OPT_INT,
+     .at = offsetof(struct look, epochs),
+     .min = 1,
+     .max = 1e6,
+     .arg = "N",
+     .help = "passes over the data"},
+    {.name = "iters",
+     .kind = OPT_INT,
+     .at = offsetof(struct look, iters),
+     .min = 1,
+     .max = 1e9,
+     .arg = "N",
+     .help = "optimizer steps, instead of --epochs"},
+    PACKING_OPTION(struct look, packing),
+    SHUFFLE_OPTION(struct look, shuffle),
+    {.name = "seed",
+     .kind = OPT_INT,
+     .at = offsetof(struct look, seed),
+     .min = 0,
+     .max = 1e15,
+     .arg = "N",
+     .help = "of the order"},
+    {.name = "tokens-per-second",
+     .kind = OPT_REAL,
+     .at = offsetof(struct look, rate),
+     .min = 0,
+     .max = 1e12,
+     .arg = "R",
+     .help = "what wick bench train measured: tells the time"},
+    COMMON_OPTIONS(struct look),
+};
 
 int cmd_audit(int argc, char **argv)
 {
@@ -199,13 +157,13 @@ int cmd_audit(int argc, char **argv)
                      .accumulate = 1,
                      .epochs = 1,
                      .shuffle = true};
-    struct option options[24];
     struct command_line c = {
         .usage = "wick audit BASE.h5 --data DIR|FILE [--mask-prompt] [options]",
         .about = "Looks through training data as training would see it. Exits 1 if it would train\n"
                  "wrongly; the rest are warnings. The flags are those of wick train.",
         .options = options,
-        .count = look_options(options, &l),
+        .count = sizeof options / sizeof *options,
+        .into = &l,
         .positional = {{"BASE.h5", &l.base, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

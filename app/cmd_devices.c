@@ -3,6 +3,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 
 static enum status show(const struct common *common, struct fault *f)
@@ -40,25 +41,31 @@ static enum status show(const struct common *common, struct fault *f)
     return s;
 }
 
+struct devices {
+    struct common common;
+};
+
+static const struct option options[] = {COMMON_OPTIONS(struct devices)};
+
 int cmd_devices(int argc, char **argv)
 {
     struct fault f = {0};
-    struct common common = COMMON_DEFAULTS;
-    struct option options[] = {COMMON_OPTIONS(common)};
+    struct devices d = {.common = COMMON_DEFAULTS};
     struct command_line c = {
         .usage = "wick devices [--json]",
         .about = "Lists what this machine can compute on; --device takes the names.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &d,
     };
     enum status s = args_parse(&c, argc, argv, &f);
     if (s == ST_OK && c.help) {
         args_help(&c);
         return 0;
     }
-    console_quiet(common.quiet);
+    console_quiet(d.common.quiet);
     if (s != ST_OK)
         return console_fail_usage(&f);
-    s = show(&common, &f);
+    s = show(&d.common, &f);
     return s == ST_OK ? 0 : console_fail(&f);
 }

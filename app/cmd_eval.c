@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "data/dataset.h"
@@ -276,58 +277,55 @@ static enum status tell(const struct eval *e, struct fault *f)
     return console_json(doc, f);
 }
 
+static const struct option options[] = {
+    {.name = "data",
+     .kind = OPT_STRING,
+     .at = offsetof(struct eval, data),
+     .arg = "FILE",
+     .help = "a .jsonl or .txt file"},
+    ADAPTER_OPTION(struct eval, adapter),
+    {.name = "mode",
+     .kind = OPT_CHOICE,
+     .at = offsetof(struct eval, mode),
+     .choices = "rows|blocks|stride|llamacpp",
+     .help = "what is scored: each row's targets (.jsonl), or windows of one stream (text)"},
+    {.name = "ctx",
+     .kind = OPT_INT,
+     .at = offsetof(struct eval, ctx),
+     .min = 2,
+     .max = 1 << 22,
+     .arg = "N",
+     .help = "tokens of a window (2048 or the model's; llamacpp 512)"},
+    {.name = "stride",
+     .kind = OPT_INT,
+     .at = offsetof(struct eval, stride),
+     .min = 1,
+     .max = 1 << 22,
+     .arg = "N",
+     .help = "of --mode stride (half a window)"},
+    {.name = "max-seq-length",
+     .kind = OPT_INT,
+     .at = offsetof(struct eval, max_seq_length),
+     .min = 2,
+     .max = 1 << 22,
+     .arg = "T",
+     .help = "of --mode rows: longer rows are cut"},
+    {.name = "mask-prompt",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct eval, mask_prompt),
+     .help = "of --mode rows: score completions and assistant turns alone"},
+    {.name = "token-nll",
+     .kind = OPT_STRING,
+     .at = offsetof(struct eval, token_nll),
+     .arg = "FILE",
+     .help = "write each scored token's loss, a line each"},
+    COMMON_OPTIONS(struct eval),
+};
+
 int cmd_eval(int argc, char **argv)
 {
     struct fault f = {0};
     struct eval e = {.common = COMMON_DEFAULTS, .bos = -1};
-    struct option options[] = {
-        {.name = "data",
-         .kind = OPT_STRING,
-         .to = &e.data,
-         .arg = "FILE",
-         .help = "a .jsonl or .txt file"},
-        {.name = "adapter",
-         .kind = OPT_STRING,
-         .to = &e.adapter,
-         .arg = "DIR",
-         .help = "a PEFT adapter or a run"},
-        {.name = "mode",
-         .kind = OPT_CHOICE,
-         .to = &e.mode,
-         .choices = "rows|blocks|stride|llamacpp",
-         .help = "what is scored: each row's targets (.jsonl), or windows of one stream (text)"},
-        {.name = "ctx",
-         .kind = OPT_INT,
-         .to = &e.ctx,
-         .min = 2,
-         .max = 1 << 22,
-         .arg = "N",
-         .help = "tokens of a window (2048 or the model's; llamacpp 512)"},
-        {.name = "stride",
-         .kind = OPT_INT,
-         .to = &e.stride,
-         .min = 1,
-         .max = 1 << 22,
-         .arg = "N",
-         .help = "of --mode stride (half a window)"},
-        {.name = "max-seq-length",
-         .kind = OPT_INT,
-         .to = &e.max_seq_length,
-         .min = 2,
-         .max = 1 << 22,
-         .arg = "T",
-         .help = "of --mode rows: longer rows are cut"},
-        {.name = "mask-prompt",
-         .kind = OPT_BOOL,
-         .to = &e.mask_prompt,
-         .help = "of --mode rows: score completions and assistant turns alone"},
-        {.name = "token-nll",
-         .kind = OPT_STRING,
-         .to = &e.token_nll,
-         .arg = "FILE",
-         .help = "write each scored token's loss, a line each"},
-        COMMON_OPTIONS(e.common),
-    };
     struct command_line c = {
         .usage = "wick eval BASE.h5 --data FILE [--adapter DIR] [options]",
         .about =
@@ -335,6 +333,7 @@ int cmd_eval(int argc, char **argv)
             "of transformers' documentation, llamacpp what llama-perplexity computes.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &e,
         .positional = {{"BASE.h5", &e.base, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

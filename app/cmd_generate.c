@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "model/generate.h"
@@ -254,68 +255,66 @@ static enum status run(struct talk *t, struct fault *f)
     return t->prompt ? single(t, f) : converse(t, f);
 }
 
+static const struct option options[] = {
+    {.name = "prompt",
+     .kind = OPT_STRING,
+     .at = offsetof(struct talk, prompt),
+     .arg = "TEXT",
+     .help = "what to go on from; empty: from the beginning"},
+    {.name = "chat",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct talk, chat),
+     .help = "the prompt as a user's turn; without --prompt, a conversation"},
+    ADAPTER_OPTION(struct talk, adapter),
+    {.name = "max-tokens",
+     .kind = OPT_INT,
+     .at = offsetof(struct talk, max_tokens),
+     .min = 1,
+     .max = 1 << 22,
+     .arg = "N",
+     .help = "at most so many new tokens"},
+    {.name = "temperature",
+     .kind = OPT_REAL,
+     .at = offsetof(struct talk, temperature),
+     .min = 0,
+     .max = 100,
+     .arg = "T",
+     .help = "0: always the likeliest token"},
+    {.name = "top-p",
+     .kind = OPT_REAL,
+     .at = offsetof(struct talk, top_p),
+     .min = 0,
+     .max = 1,
+     .arg = "P",
+     .help = "draw from the likeliest tokens that make up P"},
+    {.name = "top-k",
+     .kind = OPT_INT,
+     .at = offsetof(struct talk, top_k),
+     .min = 0,
+     .max = 1 << 22,
+     .arg = "K",
+     .help = "draw from the K likeliest tokens; 0: all"},
+    {.name = "seed",
+     .kind = OPT_INT,
+     .at = offsetof(struct talk, seed),
+     .min = 0,
+     .max = 1e15,
+     .arg = "N",
+     .help = "equal seeds give equal text"},
+    COMMON_OPTIONS(struct talk),
+};
+
 int cmd_generate(int argc, char **argv)
 {
     struct fault f = {0};
     struct talk t = {
         .common = COMMON_DEFAULTS, .max_tokens = 256, .temperature = 0.7, .top_p = 0.9};
-    struct option options[] = {
-        {.name = "prompt",
-         .kind = OPT_STRING,
-         .to = &t.prompt,
-         .arg = "TEXT",
-         .help = "what to go on from; empty: from the beginning"},
-        {.name = "chat",
-         .kind = OPT_BOOL,
-         .to = &t.chat,
-         .help = "the prompt as a user's turn; without --prompt, a conversation"},
-        {.name = "adapter",
-         .kind = OPT_STRING,
-         .to = &t.adapter,
-         .arg = "DIR",
-         .help = "a PEFT adapter or a run"},
-        {.name = "max-tokens",
-         .kind = OPT_INT,
-         .to = &t.max_tokens,
-         .min = 1,
-         .max = 1 << 22,
-         .arg = "N",
-         .help = "at most so many new tokens"},
-        {.name = "temperature",
-         .kind = OPT_REAL,
-         .to = &t.temperature,
-         .min = 0,
-         .max = 100,
-         .arg = "T",
-         .help = "0: always the likeliest token"},
-        {.name = "top-p",
-         .kind = OPT_REAL,
-         .to = &t.top_p,
-         .min = 0,
-         .max = 1,
-         .arg = "P",
-         .help = "draw from the likeliest tokens that make up P"},
-        {.name = "top-k",
-         .kind = OPT_INT,
-         .to = &t.top_k,
-         .min = 0,
-         .max = 1 << 22,
-         .arg = "K",
-         .help = "draw from the K likeliest tokens; 0: all"},
-        {.name = "seed",
-         .kind = OPT_INT,
-         .to = &t.seed,
-         .min = 0,
-         .max = 1e15,
-         .arg = "N",
-         .help = "equal seeds give equal text"},
-        COMMON_OPTIONS(t.common),
-    };
     struct command_line c = {
         .usage = "wick generate BASE.h5 (--prompt TEXT | --chat) [--adapter DIR] [options]",
         .about = "Writes text from a prompt, or holds a conversation.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &t,
         .positional = {{"BASE.h5", &t.base, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

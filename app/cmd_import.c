@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "data/file.h"
@@ -288,28 +289,29 @@ static enum status tell(const struct import *m, struct fault *f)
     return console_json(doc, f);
 }
 
+static const struct option options[] = {
+    {.name = "output",
+     .kind = OPT_STRING,
+     .at = offsetof(struct import, output),
+     .arg = "BASE.h5",
+     .help = "the base file to make (also -o)"},
+    {.name = "dtype",
+     .kind = OPT_CHOICE,
+     .at = offsetof(struct import, dtype),
+     .choices = "keep|f32|bf16|f16",
+     .help = "of the weights in the base file"},
+    {.name = "name",
+     .kind = OPT_STRING,
+     .at = offsetof(struct import, name),
+     .arg = "ORG/NAME",
+     .help = "what adapters name as their base model (SRC)"},
+    COMMON_OPTIONS(struct import),
+};
+
 int cmd_import(int argc, char **argv)
 {
     struct fault f = {0};
     struct import m = {.common = COMMON_DEFAULTS, .dtype = "keep"};
-    struct option options[] = {
-        {.name = "output",
-         .kind = OPT_STRING,
-         .to = &m.output,
-         .arg = "BASE.h5",
-         .help = "the base file to make (also -o)"},
-        {.name = "dtype",
-         .kind = OPT_CHOICE,
-         .to = &m.dtype,
-         .choices = "keep|f32|bf16|f16",
-         .help = "of the weights in the base file"},
-        {.name = "name",
-         .kind = OPT_STRING,
-         .to = &m.name,
-         .arg = "ORG/NAME",
-         .help = "what adapters name as their base model (SRC)"},
-        COMMON_OPTIONS(m.common),
-    };
     struct command_line c = {
         .usage = "wick import SRC -o BASE.h5 [options]",
         .about =
@@ -317,6 +319,7 @@ int cmd_import(int argc, char **argv)
             "or Org/Name when it is in the local Hugging Face cache.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &m,
         .positional = {{"SRC", &m.source, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

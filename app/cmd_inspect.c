@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/args.h"
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "data/adapter.h"
 #include "data/base.h"
 #include "data/checkpoint.h"
@@ -198,26 +198,25 @@ static enum status inspect(struct inspect *in, struct fault *f)
     return s == ST_FORMAT && inspect_checkpoint(in, &ignored) == ST_OK ? ST_OK : s;
 }
 
+static const struct option options[] = {
+    {.name = "verify",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct inspect, verify),
+     .help = "hold every tensor of a base against its checksum"},
+    JSON_OPTION(struct inspect, json),
+    QUIET_OPTION(struct inspect, quiet),
+};
+
 int cmd_inspect(int argc, char **argv)
 {
     struct fault f = {0};
     struct inspect in = {0};
-    struct option options[] = {
-        {.name = "verify",
-         .kind = OPT_BOOL,
-         .to = &in.verify,
-         .help = "hold every tensor of a base against its checksum"},
-        {.name = "json",
-         .kind = OPT_BOOL,
-         .to = &in.json,
-         .help = "one JSON value on standard output"},
-        {.name = "quiet", .kind = OPT_BOOL, .to = &in.quiet, .help = "nothing but errors"},
-    };
     struct command_line c = {
         .usage = "wick inspect PATH [--verify]",
         .about = "Tells what a base file, a checkpoint, an adapter or a run's checkpoint holds.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &in,
         .positional = {{"PATH", &in.path, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

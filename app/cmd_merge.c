@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "data/dataset.h"
@@ -294,33 +295,34 @@ static enum status tell(const struct merging *m, struct fault *f)
     return console_json(doc, f);
 }
 
+static const struct option options[] = {
+    {.name = "output",
+     .kind = OPT_STRING,
+     .at = offsetof(struct merging, output),
+     .arg = "OUT",
+     .help = "the folder or file to make (also -o)"},
+    {.name = "adapter",
+     .kind = OPT_STRING,
+     .at = offsetof(struct merging, adapter),
+     .arg = "DIR",
+     .help = "a PEFT adapter or a run; without it the base is written unchanged"},
+    {.name = "format",
+     .kind = OPT_CHOICE,
+     .at = offsetof(struct merging, format),
+     .choices = "hf|h5",
+     .help = "a Hugging Face folder, or a base file"},
+    {.name = "data",
+     .kind = OPT_STRING,
+     .at = offsetof(struct merging, data),
+     .arg = "FILE",
+     .help = "prove the merge over its first row, not over 64 fixed ids"},
+    COMMON_OPTIONS(struct merging),
+};
+
 int cmd_merge(int argc, char **argv)
 {
     struct fault f = {0};
     struct merging m = {.common = COMMON_DEFAULTS, .format = "hf"};
-    struct option options[] = {
-        {.name = "output",
-         .kind = OPT_STRING,
-         .to = &m.output,
-         .arg = "OUT",
-         .help = "the folder or file to make (also -o)"},
-        {.name = "adapter",
-         .kind = OPT_STRING,
-         .to = &m.adapter,
-         .arg = "DIR",
-         .help = "a PEFT adapter or a run; without it the base is written unchanged"},
-        {.name = "format",
-         .kind = OPT_CHOICE,
-         .to = &m.format,
-         .choices = "hf|h5",
-         .help = "a Hugging Face folder, or a base file"},
-        {.name = "data",
-         .kind = OPT_STRING,
-         .to = &m.data,
-         .arg = "FILE",
-         .help = "prove the merge over its first row, not over 64 fixed ids"},
-        COMMON_OPTIONS(m.common),
-    };
     struct command_line c = {
         .usage = "wick merge BASE.h5 [--adapter DIR] -o OUT [--format hf|h5] [options]",
         .about = "Adds an adapter to the weights: in f32, rounded once to the weights' type. Then "
@@ -328,6 +330,7 @@ int cmd_merge(int argc, char **argv)
                  "the logits of what was written against those of base and adapter.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &m,
         .positional = {{"BASE.h5", &m.base, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

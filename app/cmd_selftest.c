@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "kernels/verify/verify.h"
 
@@ -178,12 +179,13 @@ static enum status run(struct selftest *t, bool *good, struct fault *f)
     return ST_OK;
 }
 
+static const struct option options[] = {COMMON_OPTIONS(struct selftest)};
+
 int cmd_selftest(int argc, char **argv)
 {
     struct fault f = {0};
     struct selftest t = {.common = COMMON_DEFAULTS};
     bool good = false;
-    struct option options[] = {COMMON_OPTIONS(t.common)};
     struct command_line c = {
         .usage = "wick selftest [--device X]",
         .about =
@@ -191,6 +193,7 @@ int cmd_selftest(int argc, char **argv)
             "model; prints the largest errors, max|got - ref| / max|ref|, and fails above 1e-5.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &t,
     };
     enum status s = args_parse(&c, argc, argv, &f);
     if (s == ST_OK && c.help) {

@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/session.h"
 #include "data/dataset.h"
 #include "data/file.h"
@@ -144,45 +145,58 @@ static enum status run(struct tokenize *z, struct fault *f)
     return s;
 }
 
+static const struct option options[] = {
+    {.name = "text",
+     .kind = OPT_STRING,
+     .at = offsetof(struct tokenize, text),
+     .arg = "TEXT",
+     .help = "this text"},
+    {.name = "file",
+     .kind = OPT_STRING,
+     .at = offsetof(struct tokenize, file),
+     .arg = "F",
+     .help = "a file's text"},
+    {.name = "data",
+     .kind = OPT_STRING,
+     .at = offsetof(struct tokenize, data),
+     .arg = "F.jsonl",
+     .help = "rows, exactly as training will see them"},
+    {.name = "chat",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct tokenize, chat),
+     .help = "the text as one user turn, through the chat template"},
+    {.name = "add-generation-prompt",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct tokenize, add_generation_prompt),
+     .help = "with --chat: end where the answer begins"},
+    {.name = "no-special",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct tokenize, no_special),
+     .help = "add no BOS or EOS"},
+    {.name = "mask-prompt",
+     .kind = OPT_BOOL,
+     .at = offsetof(struct tokenize, mask_prompt),
+     .help = "with --data: as train would"},
+    {.name = "max-seq-length",
+     .kind = OPT_INT,
+     .at = offsetof(struct tokenize, max_seq_length),
+     .min = 2,
+     .max = 1 << 22,
+     .arg = "T",
+     .help = "with --data: longer rows are cut"},
+    COMMON_OPTIONS(struct tokenize),
+};
+
 int cmd_tokenize(int argc, char **argv)
 {
     struct fault f = {0};
     struct tokenize z = {.common = COMMON_DEFAULTS, .max_seq_length = 2048};
-    struct option options[] = {
-        {.name = "text", .kind = OPT_STRING, .to = &z.text, .arg = "TEXT", .help = "this text"},
-        {.name = "file", .kind = OPT_STRING, .to = &z.file, .arg = "F", .help = "a file's text"},
-        {.name = "data",
-         .kind = OPT_STRING,
-         .to = &z.data,
-         .arg = "F.jsonl",
-         .help = "rows, exactly as training will see them"},
-        {.name = "chat",
-         .kind = OPT_BOOL,
-         .to = &z.chat,
-         .help = "the text as one user turn, through the chat template"},
-        {.name = "add-generation-prompt",
-         .kind = OPT_BOOL,
-         .to = &z.add_generation_prompt,
-         .help = "with --chat: end where the answer begins"},
-        {.name = "no-special", .kind = OPT_BOOL, .to = &z.no_special, .help = "add no BOS or EOS"},
-        {.name = "mask-prompt",
-         .kind = OPT_BOOL,
-         .to = &z.mask_prompt,
-         .help = "with --data: as train would"},
-        {.name = "max-seq-length",
-         .kind = OPT_INT,
-         .to = &z.max_seq_length,
-         .min = 2,
-         .max = 1 << 22,
-         .arg = "T",
-         .help = "with --data: longer rows are cut"},
-        COMMON_OPTIONS(z.common),
-    };
     struct command_line c = {
         .usage = "wick tokenize BASE.h5 (--text TEXT | --file F | --data F.jsonl) [options]",
         .about = "Shows tokens: the first thing to look at when a fine-tune misbehaves.",
         .options = options,
         .count = sizeof options / sizeof *options,
+        .into = &z,
         .positional = {{"BASE.h5", &z.base, true}},
     };
     enum status s = args_parse(&c, argc, argv, &f);

@@ -199,7 +199,7 @@ static enum status check_resume(const struct command_line *c, struct fault *f)
 {
     static const char *const with[] = {"resume", "device", "threads", "json", "quiet"};
     for (size_t i = 0; i < c->count; i++) {
-        bool allowed = !c->options[i].given;
+        bool allowed = !c->given[i];
         for (size_t j = 0; j < sizeof with / sizeof *with; j++)
             allowed = allowed || strcmp(c->options[i].name, with[j]) == 0;
         if (!allowed) {
@@ -213,19 +213,16 @@ static enum status check_resume(const struct command_line *c, struct fault *f)
 int cmd_train(int argc, char **argv)
 {
     struct fault f = {0};
-    struct train t = {.now = time(NULL)};
-    struct option options[TRAIN_OPTIONS];
+    struct train t = {.set = train_defaults, .now = time(NULL)};
     struct text bytes = {0};
     struct json_doc *config = NULL;
-    struct command_line c = {
-        .usage = "wick train [CONFIG.json] [--model BASE.h5 --data DIR] [options]",
-        .about = "Trains a LoRA adapter. Flags win over the config file, which wins over the\n"
-                 "defaults in parentheses. The run's folder then holds a PEFT adapter, best/,\n"
-                 "checkpoints/, metrics.jsonl, report.html and train.json.",
-        .options = options,
-        .count = train_options(options, &t.set),
-        .positional = {{"CONFIG.json", &t.set.config, false}},
-    };
+    struct command_line c = train_options(&t.set);
+    c.usage = "wick train [CONFIG.json] [--model BASE.h5 --data DIR] [options]";
+    c.about = "Trains a LoRA adapter. Flags win over the config file, which wins over the\n"
+              "defaults in parentheses. The run's folder then holds a PEFT adapter, best/,\n"
+              "checkpoints/, metrics.jsonl, report.html and train.json.";
+    c.positional[0].name = "CONFIG.json";
+    c.positional[0].to = &t.set.config;
     enum status s = args_parse(&c, argc, argv, &f);
     if (s == ST_OK && c.help) {
         args_help(&c);

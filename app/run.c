@@ -61,47 +61,46 @@ static bool is_passing(const char *name)
     return false;
 }
 
-static void add_setting(struct json *to, const struct option *o, const char *text)
+static void add_setting(struct json *to, const struct option *o, const void *value,
+                        const char *text)
 {
     char key[64];
     snprintf(key, sizeof key, "%s", o->name);
     for (char *p = key; *p; p++)
         *p = *p == '-' ? '_' : *p;
     switch (o->kind) {
-    case OPT_BOOL: json_add_bool(to, key, *(bool *)o->to); break;
-    case OPT_INT: json_add_int(to, key, *(int64_t *)o->to); break;
-    case OPT_REAL: json_add_number(to, key, *(double *)o->to); break;
+    case OPT_BOOL: json_add_bool(to, key, *(const bool *)value); break;
+    case OPT_INT: json_add_int(to, key, *(const int64_t *)value); break;
+    case OPT_REAL: json_add_number(to, key, *(const double *)value); break;
     default: json_add_string(to, key, text); break;
     }
 }
 
 static enum status write_settings(struct run *r, struct train *t, struct fault *f)
 {
-    struct option options[TRAIN_OPTIONS];
-    struct train_settings set, *now = &t->set;
-    size_t n = train_options(options, &set);
+    struct command_line c = train_options(&t->set);
     struct text path = {0}, bytes = {0};
     char absolute[PATH_MAX];
     struct json_doc *doc = json_new_object();
     if (!doc)
         return fault_nomem(f, "train.json", 0);
-    set = *now; /* the table points into `set`: now it holds this run's values */
-    for (size_t i = 0; i < n; i++) {
-        const struct option *o = &options[i];
+    for (size_t i = 0; i < c.count; i++) {
+        const struct option *o = &c.options[i];
+        const void *value = args_value(&c, o);
         const char *text =
-            o->kind == OPT_STRING || o->kind == OPT_CHOICE ? *(const char **)o->to : NULL;
+            o->kind == OPT_STRING || o->kind == OPT_CHOICE ? *(const char *const *)value : NULL;
         bool is_path = text && (!strcmp(o->name, "model") || !strcmp(o->name, "data") ||
                                 !strcmp(o->name, "output") || !strcmp(o->name, "adapter-init"));
         if (is_passing(o->name))
             continue;
         /* Of --iters and --epochs one was given: writing the other's 0 would read as a setting. */
-        if (o->kind == OPT_INT && o->min > 0 && *(int64_t *)o->to == 0)
+        if (o->kind == OPT_INT && o->min > 0 && *(const int64_t *)value == 0)
             continue;
         if (is_path && strcmp(o->name, "data") == 0 && t->data_absolute.p)
             text = t->data_absolute.p;
         else if (is_path && realpath(text, absolute))
             text = absolute;
-        add_setting(json_edit(doc), o, text);
+        add_setting(json_edit(doc), o, value, text);
     }
     struct json *about = json_add_object(json_edit(doc), "run");
     json_add_int(about, "base_identity", base_identity(t->session.base));
@@ -137,9 +136,9 @@ static enum status read_settings(struct run *r, struct train *t, struct fault *f
     if (s == ST_OK && !(r->settings = json_new_object()))
         s = fault_nomem(f, "train.json", 0);
     if (s == ST_OK) {
-        struct option options[TRAIN_OPTIONS];
         struct common common = t->set.common;
-        struct command_line c = {.options = options, .count = train_options(options, &t->set)};
+        struct command_line c = train_options(&t->set);
+        t->set = train_defaults;
         t->set.common = common;
         for (const struct json *v = json_first(json_root(r->doc)); v; v = json_next(v))
             if (strcmp(json_key(v), "run") != 0)

@@ -22,35 +22,10 @@ struct common {
     bool json, quiet;
 };
 
-/* The rows of an option table that every command has. */
+/* What they are without a flag. */
 #define COMMON_DEFAULTS                       \
     {                                         \
         .device = "auto", .precision = "auto" \
-    }
-#define COMMON_OPTIONS(c)                                                                 \
-    {.name = "device",                                                                    \
-     .kind = OPT_STRING,                                                                  \
-     .to = &(c).device,                                                                   \
-     .arg = "auto|cpu|opencl[:N]",                                                        \
-     .help = "where to compute"},                                                         \
-        {.name = "precision",                                                             \
-         .kind = OPT_CHOICE,                                                              \
-         .to = &(c).precision,                                                            \
-         .choices = "auto|f32|bf16",                                                      \
-         .help = "of activations"},                                                       \
-        {.name = "threads",                                                               \
-         .kind = OPT_INT,                                                                 \
-         .to = &(c).threads,                                                              \
-         .min = 1,                                                                        \
-         .max = 1024,                                                                     \
-         .arg = "N",                                                                      \
-         .help = "CPU threads (all cores)"},                                              \
-        {.name = "json",                                                                  \
-         .kind = OPT_BOOL,                                                                \
-         .to = &(c).json,                                                                 \
-         .help = "one JSON value on standard output"},                                    \
-    {                                                                                     \
-        .name = "quiet", .kind = OPT_BOOL, .to = &(c).quiet, .help = "nothing but errors" \
     }
 
 struct session {

@@ -17,9 +17,9 @@ struct train_settings {
     bool use_rslora, packing, mask_prompt, shuffle, grad_checkpoint, overwrite;
 };
 
-enum { TRAIN_OPTIONS = 48 };
-/* Defaults into s, and the option table that fills it; returns its length. */
-size_t train_options(struct option options[TRAIN_OPTIONS], struct train_settings *s);
+extern const struct train_settings train_defaults;
+/* Every option of a run, to be parsed into these settings; without usage and positionals. */
+struct command_line train_options(struct train_settings *into);
 
 /* Everything a run needs while it goes. */
 struct train {
