@@ -78,18 +78,22 @@ static inline struct metrics *metrics_read(const char *run)
     return &m;
 }
 
-/* The largest difference of losses of two runs, step by step; their gradient norms may differ by
- * ten times that of themselves, because AdamW's first steps are the signs of gradients, however
- * small. */
-static inline double metrics_differ(const struct metrics *a, const struct metrics *b)
+/* The largest differences of two runs, step by step: of their losses, and of their gradient norms
+ * as a share of b's. */
+struct metrics_gap {
+    double loss, norm;
+};
+
+static inline struct metrics_gap metrics_differ(const struct metrics *a, const struct metrics *b)
 {
-    double worst = 0;
+    struct metrics_gap worst = {0, 0};
     assert_int_equal(a->steps, b->steps);
     for (int i = 0; i < a->steps; i++) {
         double norm = fabs(a->step[i].grad_norm - b->step[i].grad_norm) / b->step[i].grad_norm;
         assert_int_equal(a->step[i].step, b->step[i].step);
         assert_true(a->step[i].tokens == b->step[i].tokens);
-        worst = fmax(worst, fmax(fabs(a->step[i].loss - b->step[i].loss), norm / 10));
+        worst.loss = fmax(worst.loss, fabs(a->step[i].loss - b->step[i].loss));
+        worst.norm = fmax(worst.norm, norm);
     }
     return worst;
 }
