@@ -37,9 +37,19 @@ static enum status opt_number(const struct config_reader *r, double *out, const 
     return json_opt_number(out, r->root, key, min, max, CONFIG_JSON, r->f);
 }
 
+/* null is no for transformers, also where the class says yes of an absent key. */
+static enum status opt_bool(const struct config_reader *r, bool *out, const struct json *o,
+                            const char *key)
+{
+    const struct json *v = json_get(o, key);
+    if (v && json_kind(v) == JSON_NULL)
+        *out = false;
+    return json_opt_bool(out, o, key, CONFIG_JSON, r->f);
+}
+
 enum status config_bool(const struct config_reader *r, bool *out, const char *key)
 {
-    return json_opt_bool(out, r->root, key, CONFIG_JSON, r->f);
+    return opt_bool(r, out, r->root, key);
 }
 
 /* ---- the family ---------------------------------------------------------------------------- */
@@ -217,7 +227,7 @@ static enum status read_tied(const struct config_reader *r)
     static const char key[] = "tie_word_embeddings";
     bool *tied = &r->c->tied, inner;
     *tied = r->family->absent.tied;
-    if (json_opt_bool(tied, r->outer, key, CONFIG_JSON, r->f) != ST_OK)
+    if (opt_bool(r, tied, r->outer, key) != ST_OK)
         return r->f->code;
     inner = *tied;
     if (config_bool(r, &inner, key) != ST_OK)

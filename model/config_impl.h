@@ -21,6 +21,7 @@ enum { CONFIG_POSITIONS_MAX = 1 << 28 };
 /* An integer key that may be absent (or null): *out is then as it was. */
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max);
 
+/* A switch that may be absent: *out is then as it was. null is no. */
 enum status config_bool(const struct config_reader *r, bool *out, const char *key);
 
 /* ST_UNSUPPORTED names the first key that asks for what is not computed. */

@@ -10,6 +10,9 @@ static const struct {
 } kinds[] = {{"default", ROPE_DEFAULT}, {"linear", ROPE_LINEAR}, {"dynamic", ROPE_DYNAMIC},
              {"llama3", ROPE_LLAMA3},   {"yarn", ROPE_YARN},     {"longrope", ROPE_LONGROPE}};
 
+/* Of ropes in three directions, and of Phi-3's with experts. */
+static const char *const foreign[] = {"mrope_section", "short_mscale", "long_mscale"};
+
 static enum status number(const struct config_reader *r, double *out, const struct json *o,
                           const char *key, double min, double max)
 {
@@ -21,6 +24,11 @@ static enum status read_kind(const struct config_reader *r, struct rope_config *
 {
     const char *name = NULL;
     rope->kind = ROPE_DEFAULT;
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (json_kind(json_get(o, foreign[i])) != JSON_NULL)
+            return fault_set(r->f, ST_UNSUPPORTED,
+                             "config.json: %s of the rope parameters is not supported for %s",
+                             foreign[i], r->c->family);
     if (json_opt_string(&name, o, "type", CONFIG_JSON, r->f) != ST_OK ||
         json_opt_string(&name, o, "rope_type", CONFIG_JSON, r->f) != ST_OK)
         return r->f->code;

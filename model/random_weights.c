@@ -34,6 +34,12 @@ static const struct tensor *find(void *ctx, const char *name)
     return NULL;
 }
 
+static const struct tensor *at_index(void *ctx, size_t i)
+{
+    const struct random_weights *r = ctx;
+    return i < r->n ? &r->t[i] : NULL;
+}
+
 static enum status read_some(void *ctx, const struct tensor *t, size_t at, void *to, size_t n,
                              uint32_t *crc, struct fault *f)
 {
@@ -122,5 +128,5 @@ void random_weights_free(struct random_weights **rp)
 
 struct tensor_source weights_of_random(struct random_weights *r)
 {
-    return (struct tensor_source){"random weights", find, NULL, read_some, release, r};
+    return (struct tensor_source){"random weights", find, at_index, NULL, read_some, release, r};
 }

@@ -13,6 +13,11 @@ static const struct tensor *base_source_find(void *ctx, const char *name)
     return base_find(ctx, name);
 }
 
+static const struct tensor *base_source_at(void *ctx, size_t i)
+{
+    return i < base_count(ctx) ? base_tensor(ctx, i) : NULL;
+}
+
 static const void *base_source_data(void *ctx, const struct tensor *t)
 {
     return base_data(ctx, t);
@@ -35,13 +40,19 @@ struct tensor_source weights_of_base(const struct base *b)
         const struct base *from;
         void *to;
     } ctx = {b}; /* the callbacks above only read it */
-    return (struct tensor_source){base_path(b),     base_source_find,    base_source_data,
-                                  base_source_read, base_source_release, ctx.to};
+    return (struct tensor_source){
+        base_path(b),     base_source_find,    base_source_at, base_source_data,
+        base_source_read, base_source_release, ctx.to};
 }
 
 static const struct tensor *file_source_find(void *ctx, const char *name)
 {
     return safetensors_find(ctx, name);
+}
+
+static const struct tensor *file_source_at(void *ctx, size_t i)
+{
+    return i < safetensors_count(ctx) ? safetensors_tensor(ctx, i) : NULL;
 }
 
 static const void *file_source_data(void *ctx, const struct tensor *t)
@@ -68,8 +79,13 @@ struct tensor_source weights_of_safetensors(const struct safetensors *st, const 
         const struct safetensors *from;
         void *to;
     } ctx = {st};
-    return (struct tensor_source){
-        where, file_source_find, file_source_data, file_source_read, file_source_release, ctx.to};
+    return (struct tensor_source){where,
+                                  file_source_find,
+                                  file_source_at,
+                                  file_source_data,
+                                  file_source_read,
+                                  file_source_release,
+                                  ctx.to};
 }
 
 const struct tensor *weights_find(const struct tensor_source *s, const struct model_config *c,
@@ -180,34 +196,89 @@ static enum status check_one(const struct tensor_source *s, const struct model_c
     return ST_OK;
 }
 
-/* A bias that config.json has switched off would be left out of every product. */
-static enum status check_no_bias(const struct tensor_source *s, const struct model_config *c,
-                                 const struct module *mod, struct fault *f)
+/* ---- what does not belong ------------------------------------------------------------------ */
+
+/* What follows the prefix, or one of those that files may have in its place; NULL at the end. */
+static const char *inner_name(const struct family *fam, const char *name, int n)
 {
-    char name[MODULE_NAME_MAX + 16];
-    snprintf(name, sizeof name, "%s.bias", mod->name);
-    if (mod->bias || !weights_find(s, c, name))
-        return ST_OK;
-    fault_set(f, ST_UNSUPPORTED, "%s: tensor %s is a bias, and by config.json there is none",
-              s->where, name);
-    return fault_remedy(f, "take the config.json that belongs to this checkpoint, maybe one with "
-                           "attention_bias or mlp_bias true");
+    enum { OTHERS = sizeof fam->other / sizeof *fam->other };
+    for (; n <= OTHERS; n++) {
+        const char *prefix = n == 0 ? fam->prefix : fam->other[n - 1];
+        if (prefix && strncmp(name, prefix, strlen(prefix)) == 0)
+            return name + strlen(prefix);
+    }
+    return NULL;
 }
 
-static enum status check_biases(const struct tensor_source *s, const struct model_config *c,
-                                struct fault *f)
+static bool starts(const char *name, const char *stem)
 {
-    struct module mod;
-    for (int layer = 0; layer < c->layers; layer++)
-        for (int slot = 0; slot < MODULE_SLOTS; slot++)
-            if (module_get(&mod, c, layer, slot) && check_no_bias(s, c, &mod, f) != ST_OK)
-                return f->code;
-    return ST_OK;
+    size_t n = strlen(stem);
+    return strncmp(name, stem, n) == 0 && name[n] == '.';
+}
+
+/* Buffers that some versions of transformers have saved with the weights. */
+static bool buffer(const struct family *fam, const char *name)
+{
+    static const char *const ends[] = {".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"};
+    size_t count = fam->positions ? sizeof ends / sizeof *ends : 1, n = strlen(name);
+    for (size_t i = 0; i < count; i++)
+        if (n > strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the name is of the text model's layers, embedding, last norm or head. */
+static bool of_model(const struct family *fam, const struct model_config *c, const char *name)
+{
+    size_t skip = strlen(fam->prefix), layers = strcspn(fam->layer + skip, "%");
+    const char *inner;
+    if (starts(name, "lm_head") || (fam->other_head && starts(name, fam->other_head)))
+        return !(c->tied && strcmp(strrchr(name, '.'), ".weight") == 0);
+    for (int n = 0; (inner = inner_name(fam, name, n)) != NULL; n++)
+        if (strncmp(inner, fam->layer + skip, layers) == 0 || starts(inner, fam->embed + skip) ||
+            starts(inner, fam->final_norm + skip))
+            return !buffer(fam, name);
+    return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const struct tensor *const *)a;
+    uintptr_t y = (uintptr_t) * (const struct tensor *const *)b;
+    return (x > y) - (x < y);
+}
+
+/* A bias that config.json has switched off, norms of another family, more layers: what the model
+ * computes with and we would leave out. */
+static enum status check_strangers(const struct tensor_source *s, const struct model_config *c,
+                                   const struct wanted *w, size_t n, struct fault *f)
+{
+    const struct family *fam = family_find(c->family);
+    const struct tensor *t, **known = malloc(n * sizeof *known);
+    enum status code = ST_OK;
+    if (!known)
+        return fault_nomem(f, "the list of tensors", n * sizeof *known);
+    for (size_t i = 0; i < n; i++)
+        known[i] = weights_find(s, c, w[i].name);
+    qsort(known, n, sizeof *known, by_address);
+    for (size_t i = 0; code == ST_OK && (t = s->at(s->ctx, i)) != NULL; i++) {
+        if (bsearch(&t, known, n, sizeof *known, by_address) || !of_model(fam, c, t->name))
+            continue;
+        code = fault_set(f, ST_UNSUPPORTED,
+                         "%s: tensor %s is no part of the %s model of %d layers that config.json "
+                         "describes",
+                         s->where, t->name, c->family, c->layers);
+        fault_remedy(f, "take the config.json that belongs to this checkpoint, maybe one with "
+                        "attention_bias or mlp_bias true");
+    }
+    free(known);
+    return code;
 }
 
 enum status weights_check(const struct tensor_source *s, const struct model_config *c,
                           struct fault *f)
 {
+    const struct wanted head = {.name = "lm_head.weight", .rows = c->vocab, .cols = c->hidden};
     struct wanted *w = NULL;
     size_t n = 0;
     if (weights_wanted(&w, &n, c, f) != ST_OK)
@@ -215,6 +286,10 @@ enum status weights_check(const struct tensor_source *s, const struct model_conf
     enum status code = ST_OK;
     for (size_t i = 0; i < n && code == ST_OK; i++)
         code = check_one(s, c, &w[i], f);
+    if (code == ST_OK && c->tied && weights_find(s, c, head.name))
+        code = check_one(s, c, &head, f);
+    if (code == ST_OK)
+        code = check_strangers(s, c, w, n, f);
     free(w);
-    return code == ST_OK ? check_biases(s, c, f) : code;
+    return code;
 }

@@ -25,6 +25,7 @@
 struct tensor_source {
     const char *where; /* names it in messages */
     const struct tensor *(*find)(void *ctx, const char *name);
+    const struct tensor *(*at)(void *ctx, size_t i); /* the i-th of all; NULL after the last */
     /* The whole tensor in memory, maybe not aligned; NULL where there is no such view. */
     const void *(*data)(void *ctx, const struct tensor *t);
     /* As base_read: with calls from the tensor's first byte to its last, *crc checks it. */
@@ -38,8 +39,8 @@ struct tensor_source weights_of_base(const struct base *b);
 struct tensor_source weights_of_safetensors(const struct safetensors *st, const char *where);
 
 /* Every tensor that c needs is there, in F32, F16 or BF16, with c's shape; ST_FORMAT and
- * ST_UNSUPPORTED name the first that is not. Tensors that c does not need are passed over, but
- * not a bias of a linear layer that has none by c: ST_UNSUPPORTED. */
+ * ST_UNSUPPORTED name the first that is not. Tensors that c does not need are passed over,
+ * but not in the text model's layers, embedding, last norm and head: ST_UNSUPPORTED. */
 enum status weights_check(const struct tensor_source *s, const struct model_config *c,
                           struct fault *f);
 

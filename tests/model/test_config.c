@@ -106,6 +106,8 @@ static void gemma(void **state)
     assert_true(c.attn_scale == 0.5 && c.attn_softcap == 50 && c.logit_softcap == 30);
     assert_int_equal(c.layer[0].window, 16);
     assert_int_equal(c.layer[1].window, 0);
+    c = good("{\"model_type\": \"gemma2\", " SIZES ", \"tie_word_embeddings\": null}");
+    assert_false(c.tied); /* null is no, though an absent key is yes */
     c = good("{\"model_type\": \"gemma3_text\", " SIZES ", \"head_dim\": 8, \"sliding_window\": 16,"
              "\"sliding_window_pattern\": 2, \"rope_theta\": 1e6, \"rope_local_base_freq\": 1e4,"
              "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8.0}}");
