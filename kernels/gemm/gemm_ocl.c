@@ -21,7 +21,19 @@ struct gemm_lora {
     cl_int count, in;
 };
 _Static_assert(KLORA_MAX == 4, "gemm.cl and lora_linear.cl say ADAPTERS 4");
-enum { HAS_BIAS = 1, HAS_RES = 2, GATHER = 4, SCATTER = 8, ALIGNED_A = 16, ALIGNED_C = 32 };
+struct gemm_down {
+    cl_long at[KLORA_MAX];
+    cl_int col[KLORA_MAX];
+};
+enum {
+    HAS_BIAS = 1,
+    HAS_RES = 2,
+    GATHER = 4,
+    SCATTER = 8,
+    ALIGNED_A = 16,
+    ALIGNED_C = 32,
+    ALIGNED_P = 64
+};
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
 
@@ -90,9 +102,20 @@ static bool small_options(const kern *k, const struct kern_specs *s, char *out, 
     return tile_options(k, s, SMALL, out, size);
 }
 
-/* Groups of 256 items, for few rows of A, or of W and not very many of A. On a CPU a tile serves them as
- * well. */
-enum { FEW_ROWS = 8, FEW_COLS = 64, FEW_COLS_ROWS = 1024, FEW_LINE = 32, FEW_LINES = 8 };
+/* gemm_few.cl: groups of 256 items, for few rows of A, or of W and not very many of A. On a CPU a tile
+ * serves them as well. */
+enum {
+    FEW_ROWS = 8,
+    FEW_COLS = 64,
+    FEW_COLS_ROWS = 1024,
+    FEW_LINE = 32,
+    FEW_LINES = 8,
+    FEW_WIDE = 4,             /* rows of W of a line, if that still gives every unit a group */
+    FEW_RANK = 2 * FEW_LINES, /* components of H that it can make */
+};
+static const float few_pace = 0.4f;
+/* Up to so many products, H's share of them is less than the launch that would make it. */
+static const double passing_most = 1.5e8;
 
 static bool few_options(const kern *k, const struct kern_specs *s, char *out, size_t size)
 {
@@ -126,31 +149,39 @@ static int tile_cols(const struct tile *t)
     return 4 * t->ln * t->gn * t->wn;
 }
 
-/* The tile that is done first, if every compute unit does one at a time. */
+/* How long it takes, if every compute unit does one tile at a time. */
+static double time_of(const kern *k, int rows, int cols, int high, int wide, float pace)
+{
+    size_t units = (size_t)ocl_device(k)->units;
+    size_t n = tiles_of(rows, high) * tiles_of(cols, wide);
+    return (double)((n + units - 1) / units) * high * wide / (double)pace;
+}
+
+static double tile_time(const kern *k, int rows, int cols, const struct tile *t)
+{
+    return time_of(k, rows, cols, tile_rows(t), tile_cols(t), t->pace);
+}
+
+/* The tile that is done first. */
 static int pick(const kern *k, int rows, int cols)
 {
     const struct tile *of = tiles[class_of(k)];
-    size_t units = (size_t)ocl_device(k)->units;
-    double least = 0;
     int best = SMALL;
     for (int i = 0; i < TILES; i++) {
-        if (of[i].bk == 0)
-            continue;
-        size_t n = tiles_of(rows, tile_rows(&of[i])) * tiles_of(cols, tile_cols(&of[i]));
-        double each = (double)tile_rows(&of[i]) * tile_cols(&of[i]) / (double)of[i].pace;
-        double time = (double)((n + units - 1) / units) * each;
-        if (least == 0 || time < least) {
-            least = time;
+        if (of[i].bk != 0 && tile_time(k, rows, cols, &of[i]) < tile_time(k, rows, cols, &of[best]))
             best = i;
-        }
     }
     return best;
 }
 
 static bool takes_few(const kern *k, enum gemm_side side, int rows, int cols)
 {
-    bool few = rows <= FEW_ROWS || (cols <= FEW_COLS && rows <= FEW_COLS_ROWS);
-    return side == GEMM_NT && few && class_of(k) == WIDE;
+    if (side != GEMM_NT || class_of(k) != WIDE)
+        return false;
+    if (rows <= FEW_ROWS || (cols <= FEW_COLS && rows <= FEW_COLS_ROWS))
+        return true;
+    return time_of(k, rows, cols, FEW_ROWS, FEW_LINES * FEW_WIDE, few_pace) <
+           tile_time(k, rows, cols, &tiles[WIDE][pick(k, rows, cols)]);
 }
 
 const char *gemm_ocl_tile(const kern *k, enum gemm_side side, int rows, int cols)
@@ -201,16 +232,93 @@ static const char *dtype_of(const struct kweight *w)
     return w->dtype == DT_F32 ? "f32" : w->dtype == DT_F16 ? "f16" : "bf16";
 }
 
+/* Rows of W of a line. */
+static int few_wide(const kern *k, int rows, int cols)
+{
+    size_t groups = tiles_of(cols, FEW_LINES * FEW_WIDE) * tiles_of(rows, FEW_ROWS);
+    return rows > 1 && groups >= (size_t)ocl_device(k)->units ? FEW_WIDE : 1;
+}
+
+bool gemm_ocl_makes_h(const kern *k, const struct gemm_ocl *g)
+{
+    struct gemm_dims d = dims_of(g);
+    int step = FEW_LINES * few_wide(k, d.rows, d.cols);
+    if (!takes_few(k, g->side, d.rows, d.cols) || g->gather || g->scatter ||
+        (double)d.rows * d.cols * d.depth > passing_most)
+        return false;
+    for (int j = 0; j < g->lin->nlora; j++) { /* a group's columns are one adapter's, or none's */
+        const struct klora *l = &g->lin->lora[j];
+        int end = l->col + l->cols;
+        if (l->rank > FEW_RANK || l->col % step != 0 || (end % step != 0 && end != d.cols))
+            return false;
+    }
+    return true;
+}
+
+static struct gemm_down down_of(const struct gemm_ocl *g)
+{
+    struct gemm_down d = {{0}, {0}};
+    for (int j = 0, col = 0; g->lin && j < g->lin->nlora; j++) {
+        d.at[j] = (cl_long)g->lin->lora[j].a;
+        d.col[j] = col;
+        col += g->lin->lora[j].rank;
+    }
+    return d;
+}
+
+static bool aligned_down(const struct gemm_ocl *g)
+{
+    bool all = g->params.at % 4 == 0 && g->lin && g->lin->in % 4 == 0;
+    for (int j = 0; all && j < g->lin->nlora; j++)
+        all = g->lin->lora[j].a % 4 == 0;
+    return all;
+}
+
+/* Components of H that each line makes. */
+static int lows_of(const struct gemm_ocl *g)
+{
+    int rank = 0;
+    for (int j = 0; j < g->lin->nlora; j++)
+        rank = g->lin->lora[j].rank > rank ? g->lin->lora[j].rank : rank;
+    return (rank + FEW_LINES - 1) / FEW_LINES;
+}
+
+static const char *const made[] = {"", "1", "2"};
+
+bool gemm_ocl_down(kern *k, const struct gemm_ocl *g)
+{
+    struct gemm_dims d = dims_of(g);
+    struct gemm_lora lora = lora_of(g);
+    struct gemm_down down = down_of(g);
+    struct ocl_range range = {{(size_t)lora.count, tiles_of(d.rows, FEW_ROWS), 1},
+                              {FEW_LINE, FEW_LINES, 1}};
+    char name[32];
+    if (class_of(k) != WIDE || lows_of(g) > 2)
+        return false;
+    d.flags |= aligned_down(g) ? ALIGNED_P : 0;
+    snprintf(name, sizeof name, "gemm_down%s", made[lows_of(g)]);
+    OCL_RUN(k, name, range, BUF(g->c), BUF(g->a), WGT(g->w), BUF(g->h), VEC(g->params),
+            VEC(g->bias), BUF(g->res), ARG(d), ARG(lora), ARG(down));
+    return true;
+}
+
 static void run_few(kern *k, const struct gemm_ocl *g)
 {
     struct gemm_dims d = dims_of(g);
     struct gemm_lora lora = lora_of(g);
-    struct ocl_range range = {{tiles_of(d.cols, FEW_LINES), tiles_of(d.rows, FEW_ROWS), 1},
+    struct gemm_down down = down_of(g);
+    int wide = few_wide(k, d.rows, d.cols);
+    struct ocl_range range = {{tiles_of(d.cols, FEW_LINES * wide), tiles_of(d.rows, FEW_ROWS), 1},
                               {FEW_LINE, FEW_LINES, 1}};
     char name[32];
-    snprintf(name, sizeof name, "gemm_%s_%s", g->rows == 1 ? "one" : "few", dtype_of(g->w));
+    d.flags |= aligned_down(g) ? ALIGNED_P : 0;
+    snprintf(name, sizeof name, "gemm_%s%s_%s",
+             d.rows == 1 ? "one"
+             : wide == 1 ? "few"
+                         : "thin",
+             g->make_h ? made[lows_of(g)] : "", dtype_of(g->w));
     OCL_RUN(k, name, range, BUF(g->c), BUF(g->a), WGT(g->w), BUF(g->h), VEC(g->params),
-            VEC(g->bias), BUF(g->res), ARG(d), ARG(lora));
+            VEC(g->bias), BUF(g->res), ARG(d), ARG(lora), ARG(down));
 }
 
 void gemm_ocl(kern *k, const struct gemm_ocl *g)

@@ -26,9 +26,16 @@ struct gemm_ocl {
     bool gather, scatter;
     const struct klinear *lin; /* NULL: no low-rank terms */
     struct kref h, params;
+    bool make_h; /* h is written, not read: gemm_ocl_makes_h */
 };
 
 void gemm_ocl(kern *k, const struct gemm_ocl *g);
+
+/* Whether gemm_ocl can make H = A (lin's A)^T in passing, as it does for few rows. */
+bool gemm_ocl_makes_h(const kern *k, const struct gemm_ocl *g);
+
+/* H alone. Returns false, and does nothing, where this device or the ranks want another kernel. */
+bool gemm_ocl_down(kern *k, const struct gemm_ocl *g);
 
 /* A tile's name, or NULL for "few rows", that gemm_ocl would take: for reports. */
 const char *gemm_ocl_tile(const kern *k, enum gemm_side side, int rows, int cols);

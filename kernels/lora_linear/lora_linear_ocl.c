@@ -143,10 +143,13 @@ void lora_linear_fwd_ocl(kern *k, struct kref y, struct kref h, struct kref x, s
     if (lin->nlora > 0) {
         struct lora_list l = list_of(lin, rows);
         struct lora_drop d = drop_of(drop);
-        run_down(k, h, x, params, &l, &d, 0);
         g.lin = lin;
         g.h = h;
         g.params = params;
+        g.make_h = d.p == 0.0f && gemm_ocl_makes_h(k, &g);
+        bool made = g.make_h || (d.p == 0.0f && rows <= FEW_ROWS && gemm_ocl_down(k, &g));
+        if (!made)
+            run_down(k, h, x, params, &l, &d, 0);
     }
     gemm_ocl(k, &g);
 }

@@ -38,6 +38,7 @@ struct shape {
     int rows, in, out, rank;
     enum dtype dtype;
     float p;
+    int adapters;            /* that share the columns out evenly; 0: one that has some of them */
     const char *tile, *back; /* that fit the shape on two compute units; NULL: any */
 };
 
@@ -52,24 +53,35 @@ struct linear {
 static struct linear linear(struct check *t, const struct shape *s)
 {
     struct linear f = {.rows = s->rows, .drop = {.p = s->p, .seed = 7, .step = 2}};
-    struct klora lora = {.col = 3, .cols = s->out - 5, .rank = s->rank, .scale = 0.5f, .id = 4};
-    lora.b = (size_t)s->rank * (size_t)s->in;
+    int n = s->adapters > 0 ? s->adapters : 1, each = s->out / n, values = s->in + each;
     f.w = check_weight(t, s->out, s->in, s->dtype);
     f.x = check_mat(t, "x", s->rows, s->in);
     f.y = check_mat(t, "y", s->rows, s->out);
     f.dy = check_mat(t, "dy", s->rows, s->out);
     f.dx = check_mat(t, "dx", s->rows, s->in);
-    f.h = check_mat(t, "h", s->rows, s->rank);
-    f.params = check_mat(t, "params", 1, s->rank * (s->in + s->out));
-    f.grads = check_mat(t, "grads", 1, s->rank * (s->in + s->out));
+    f.h = check_mat(t, "h", s->rows, n * s->rank);
+    f.params = check_mat(t, "params", 1, n * s->rank * values);
+    f.grads = check_mat(t, "grads", 1, n * s->rank * values);
     const struct check_mat *const filled[] = {&f.x, &f.y, &f.dy, &f.dx, &f.params, &f.grads};
     for (int i = 0; i < 6; i++)
         check_fill(t, filled[i], CHECK_NORMAL);
-    for (int i = 0; i < 2; i++)
-        f.lin[i] = (struct klinear){f.w.w[i], KREF_NONE, s->in, s->out, 1, {lora}};
+    struct klinear lin = {.in = s->in, .out = s->out, .nlora = n};
+    for (int j = 0; j < n; j++) {
+        struct klora lora = {.col = j * each, .cols = each, .rank = s->rank, .scale = 0.5f};
+        if (s->adapters == 0)
+            lora.col = 3, lora.cols = s->out - 5;
+        lora.id = (uint32_t)(4 + j);
+        lora.a = (size_t)j * (size_t)(s->rank * values);
+        lora.b = lora.a + (size_t)s->rank * (size_t)s->in;
+        lin.lora[j] = lora;
+    }
+    for (int i = 0; i < 2; i++) {
+        f.lin[i] = lin;
+        f.lin[i].w = f.w.w[i];
+    }
     check_prepare(t, &(struct kern_specs){.rows = s->rows,
                                           .width = s->in > s->out ? s->in : s->out,
-                                          .rank = s->rank,
+                                          .rank = n * s->rank,
                                           .backward = true,
                                           .dropout = s->p > 0.0f});
     return f;
@@ -122,13 +134,22 @@ static void linears(const struct guise *g, const struct shape *shapes, int n)
 static void linears_wide(void **state)
 {
     static const struct shape shapes[] = {
-        {250, 252, 253, 8, DT_F32, 0.0f, NULL, NULL}, /* the largest there is */
-        {120, 250, 249, 17, DT_F32, 0.0f, "large", "large"},
-        {60, 130, 100, 16, DT_F16, 0.1f, "medium", NULL},
-        {9, 100, 70, 20, DT_BF16, 0.0f, "small", "small"},
-        {2100, 20, 24, 9, DT_BF16, 0.3f, NULL, NULL}, /* rows in chunks */
-        {1, 150, 77, 8, DT_F16, 0.0f, NULL, NULL},
-        {7, 96, 90, 3, DT_BF16, 0.2f, NULL, NULL},
+        {250, 252, 253, 8, DT_F32, 0.0f, 0, NULL, NULL}, /* the largest there is */
+        {120, 250, 249, 17, DT_F32, 0.0f, 0, "large", "large"},
+        {60, 130, 100, 16, DT_F16, 0.1f, 0, "medium", NULL},
+        {9, 100, 70, 20, DT_BF16, 0.0f, 0, NULL, "small"},
+        {2100, 20, 24, 9, DT_BF16, 0.3f, 0, NULL, NULL}, /* rows in chunks */
+        {1, 150, 77, 8, DT_F16, 0.0f, 0, NULL, NULL},
+        {7, 96, 90, 3, DT_BF16, 0.2f, 0, NULL, NULL},
+        /* few rows and adapters that begin with a tile: H is made in passing */
+        {1, 260, 96, 8, DT_F32, 0.0f, 1, NULL, NULL},
+        {1, 131, 192, 16, DT_BF16, 0.0f, 2, NULL, NULL},
+        {7, 140, 90, 5, DT_F16, 0.0f, 1, NULL, NULL},
+        {8, 129, 64, 13, DT_F32, 0.0f, 4, NULL, NULL},
+        {37, 140, 96, 8, DT_BF16, 0.0f, 3, NULL, NULL},
+        {50, 127, 101, 16, DT_F32, 0.0f, 1, NULL, NULL},
+        {50, 127, 101, 17, DT_F32, 0.0f, 1, NULL, NULL}, /* a rank for which it is not */
+        {203, 61, 64, 13, DT_BF16, 0.0f, 2, NULL, NULL}, /* rows for which it is made first */
     };
     (void)state;
     linears(&wide, shapes, sizeof shapes / sizeof *shapes);
@@ -137,8 +158,8 @@ static void linears_wide(void **state)
 static void linears_narrow(void **state)
 {
     static const struct shape shapes[] = {
-        {65, 70, 80, 5, DT_F32, 0.0f, NULL, NULL},
-        {9, 33, 40, 16, DT_BF16, 0.1f, "small", "small"},
+        {65, 70, 80, 5, DT_F32, 0.0f, 0, NULL, NULL},
+        {9, 33, 40, 16, DT_BF16, 0.1f, 0, "small", "small"},
     };
     (void)state;
     linears(&narrow, shapes, sizeof shapes / sizeof *shapes);
@@ -233,7 +254,7 @@ static void cross_entropy(void **state)
 /* Two runs give the same bytes. */
 static void repeats(void **state)
 {
-    static const struct shape s = {2100, 20, 24, 9, DT_BF16, 0.1f, NULL, NULL};
+    static const struct shape s = {2100, 20, 24, 9, DT_BF16, 0.1f, 0, NULL, NULL};
     (void)state;
     double *first = NULL;
     for (int run = 0; run < 2; run++) {
