@@ -10,7 +10,8 @@ struct chat_job {
     const struct json *messages, *tools;
     int line;
     struct text whole; /* the rendering of the whole conversation */
-    struct ids ids;    /* and its tokens */
+    struct ids ids;    /* the tokens of the row under way, and where each ends in its text */
+    struct ids ends;
     struct text target;
 };
 
@@ -38,52 +39,46 @@ static enum status render(const struct chat_job *j, struct text *out, size_t cou
     return fault_remedy(f, "mend the conversation so that the model's chat template accepts it");
 }
 
-/* How many leading tokens of the row lie wholly in the first n bytes of its text: the common start
- * of the two tokenizations. *across: the next token straddles the border. */
-static enum status tokens_before(size_t *out, bool *across, const struct chat_job *j,
-                                 const struct text *text, const struct ids *ids, size_t n,
-                                 struct fault *f)
+/* The first token that ends after byte n of the row's text: it holds what follows there, or some of
+ * it. */
+static size_t token_at(const struct chat_job *j, size_t n)
 {
-    struct ids head = {0};
-    size_t i = 0;
-    enum status s = ST_OK;
-    *across = false;
-    if (n >= text->n) {
-        *out = ids->n;
-        return ST_OK;
+    size_t low = 0, high = j->ends.n;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if ((size_t)j->ends.p[mid] > n)
+            high = mid;
+        else
+            low = mid + 1;
     }
-    if (n > 0)
-        s = tokenizer_encode(j->d->o.tokenizer, &head, text->p, n, 0, f);
-    while (s == ST_OK && i < head.n && i < ids->n && head.p[i] == ids->p[i])
-        i++;
-    *across = i < head.n;
-    *out = i;
-    ids_free(&head);
-    return s;
+    return low;
 }
 
-/* A token that straddles the beginning is in the span, because what it says is not all given. One
- * that straddles the end is in if the template marked the span itself, as in transformers: it is
- * all that says the span's last letters. What is between two renderings ends where a turn ends:
- * there, it belongs to what follows. */
+/* A token that straddles the beginning is in the span, because what it says is not all given. Where
+ * the template marked the span itself, its last token is the first that holds some of its last
+ * character, as in transformers, also when it straddles the end. What is between two renderings
+ * ends where a turn ends: a token that straddles that belongs to what follows. */
 static enum status mark_span(struct chat_job *j, const struct text *text, struct chat_span span,
                              bool marked, struct fault *f)
 {
-    size_t from, to;
-    bool across;
-    enum status s = tokens_before(&from, &across, j, text, &j->ids, span.at, f);
-    if (s == ST_OK)
-        s = tokens_before(&to, &across, j, text, &j->ids, span.end, f);
-    if (s == ST_OK && marked && across && to < j->ids.n)
-        to++;
-    return s == ST_OK ? dataset_mark(&j->target, from, to, 1, f) : s;
+    size_t from = token_at(j, span.at), last = span.end;
+    if (!marked)
+        return dataset_mark(&j->target, from, token_at(j, span.end), 1, f);
+    if (last == 0)
+        return ST_OK;
+    do
+        last--;
+    while (last > 0 && ((unsigned char)text->p[last] & 0xC0) == 0x80);
+    size_t to = token_at(j, last) + 1;
+    return dataset_mark(&j->target, from, to < j->ids.n ? to : j->ids.n, 1, f);
 }
 
 /* Tokenizes text into j->ids and marks everything or nothing. */
 static enum status take_text(struct chat_job *j, const struct text *text, char all, struct fault *f)
 {
-    j->ids.n = j->target.n = 0;
-    enum status s = tokenizer_encode(j->d->o.tokenizer, &j->ids, text->p, text->n, 0, f);
+    j->ids.n = j->ends.n = j->target.n = 0;
+    enum status s =
+        tokenizer_encode_ends(j->d->o.tokenizer, &j->ids, &j->ends, text->p, text->n, 0, f);
     return s == ST_OK ? dataset_mark(&j->target, 0, j->ids.n, all, f) : s;
 }
 
@@ -176,6 +171,7 @@ static enum status chat_rows(struct chat_job *j, struct fault *f)
     chat_spans_free(&spans);
     text_free(&j->whole);
     ids_free(&j->ids);
+    ids_free(&j->ends);
     text_free(&j->target);
     return s;
 }

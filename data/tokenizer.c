@@ -140,28 +140,49 @@ void tokenizer_close(struct tokenizer **t)
 /* One call's state: what the stages work in. */
 struct encoding {
     const struct tokenizer *t;
-    struct ids *out;
+    struct ids *out, *ends; /* ends: NULL if nobody asks */
+    struct ids origin;      /* with ends: for each byte of the text, where its character ends */
     struct bpe_run bpe;
     struct pretokenizer_run words;
-    struct text buffers[2];
+    struct rewritten buffers[2];
     const char *text;      /* what the stage at work cuts: the raw text ... */
     struct normalized gap; /* ... or a normalized gap between raw tokens */
     bool no_added;
 };
 
-static enum status word_emit(void *context, const char *s, size_t n, struct fault *f)
+static enum status word_emit(void *context, const struct normalized *word, struct fault *f)
 {
     struct encoding *e = context;
-    return bpe_encode(&e->bpe, e->out, s, n, f);
+    size_t at = 0, i = e->out->n;
+    enum status st = bpe_encode(&e->bpe, e->out, word->s, word->n, f);
+    for (; e->ends && i < e->out->n && st == ST_OK; i++) {
+        at = bpe_place(&e->t->bpe, e->out->p[i], word->s, word->n, at);
+        if (i + 1 == e->out->n)
+            at = word->n; /* what vanished at its end is nobody else's */
+        st = ids_add(e->ends, word->ends[at > 0 ? at - 1 : 0], f);
+    }
+    return st;
+}
+
+static enum status added_emitted(struct encoding *e, const struct added_token *token,
+                                 const int32_t *ends, size_t end, struct fault *f)
+{
+    enum status st = ids_add(e->out, token->id, f);
+    return st == ST_OK && e->ends ? ids_add(e->ends, ends[end - 1], f) : st;
 }
 
 static enum status normalized_emit(void *context, const struct added_token *token, size_t at,
                                    size_t n, struct fault *f)
 {
     struct encoding *e = context;
+    const struct normalized *gap = &e->gap;
     if (token)
-        return ids_add(e->out, token->id, f);
-    return pretokenizer_run(&e->words, e->gap.s + at, n, e->gap.head && at == 0, f);
+        return added_emitted(e, token, gap->ends, at + n, f);
+    struct normalized piece = {.s = gap->s + at,
+                               .n = n,
+                               .head = gap->head && at == 0,
+                               .ends = e->ends ? gap->ends + at : NULL};
+    return pretokenizer_run(&e->words, &piece, f);
 }
 
 static enum status raw_emit(void *context, const struct added_token *token, size_t at, size_t n,
@@ -169,8 +190,9 @@ static enum status raw_emit(void *context, const struct added_token *token, size
 {
     struct encoding *e = context;
     if (token)
-        return ids_add(e->out, token->id, f);
-    e->gap = (struct normalized){.s = e->text + at, .n = n, .head = at == 0};
+        return added_emitted(e, token, e->origin.p, at + n, f);
+    e->gap = (struct normalized){
+        .s = e->text + at, .n = n, .head = at == 0, .ends = e->ends ? e->origin.p + at : NULL};
     if (normalizer_run(&e->t->normalizer, &e->gap, e->buffers, f) != ST_OK)
         return f->code;
     if (e->no_added)
@@ -179,40 +201,82 @@ static enum status raw_emit(void *context, const struct added_token *token, size
                        e, f);
 }
 
+static enum status origin_fill(struct encoding *e, size_t n, struct fault *f)
+{
+    if (n > INT32_MAX)
+        return fault_set(f, ST_RANGE, "a text of %zu bytes is too long to tokenize", n);
+    for (size_t i = 0; i < n;) {
+        size_t at = i;
+        utf8_next(e->text, n, &i);
+        for (; at < i; at++)
+            if (ids_add(&e->origin, (int32_t)i, f) != ST_OK)
+                return f->code;
+    }
+    return ST_OK;
+}
+
 static enum status text_encode(struct encoding *e, const char *text, size_t n, struct fault *f)
 {
     e->text = text;
     if (n == 0)
         return ST_OK;
+    if (e->ends && origin_fill(e, n, f) != ST_OK)
+        return f->code;
     if (e->no_added)
         return raw_emit(e, NULL, 0, n, f);
     return added_split(&e->t->added, &e->t->added.raw, text, n, raw_emit, e, f);
 }
 
-enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t n,
-                             unsigned flags, struct fault *f)
+/* The post-processor's ids before or after the text. */
+static enum status specials_add(struct encoding *e, const struct ids *ids, size_t end,
+                                struct fault *f)
 {
-    struct encoding e = {.t = t, .out = out, .no_added = flags & TOKENIZER_NO_ADDED};
-    size_t bad, before = out->n;
-    bool special = flags & TOKENIZER_ADD_SPECIAL;
+    enum status st = ids_adds(e->out, ids->p, ids->n, f);
+    for (size_t i = 0; e->ends && i < ids->n && st == ST_OK; i++)
+        st = ids_add(e->ends, (int32_t)end, f);
+    return st;
+}
+
+static enum status encode(struct encoding *e, const char *text, size_t n, bool special,
+                          struct fault *f)
+{
+    const struct postprocessor *post = &e->t->post;
+    if (special && specials_add(e, &post->before, 0, f) != ST_OK)
+        return f->code;
+    if (text_encode(e, text, n, f) != ST_OK)
+        return f->code;
+    return special ? specials_add(e, &post->after, n, f) : ST_OK;
+}
+
+enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, struct ids *ends,
+                                  const char *text, size_t n, unsigned flags, struct fault *f)
+{
+    struct encoding e = {.t = t, .out = out, .ends = ends, .no_added = flags & TOKENIZER_NO_ADDED};
+    size_t bad, before = out->n, ends_before = ends ? ends->n : 0;
     if (!utf8_valid(text, n, &bad))
         return fault_set(f, ST_FORMAT, "the text is not UTF-8 at byte %zu", bad);
     if (bpe_run_open(&e.bpe, &t->bpe, n, f) != ST_OK)
         return f->code;
     e.words = (struct pretokenizer_run){
         .p = &t->pretokenizer, .emit = word_emit, .context = &e, .steps = splitregex_steps(n)};
-    enum status st = special ? ids_adds(out, t->post.before.p, t->post.before.n, f) : ST_OK;
-    if (st == ST_OK)
-        st = text_encode(&e, text, n, f);
-    if (st == ST_OK && special)
-        st = ids_adds(out, t->post.after.p, t->post.after.n, f);
-    if (st != ST_OK)
+    enum status st = encode(&e, text, n, flags & TOKENIZER_ADD_SPECIAL, f);
+    if (st != ST_OK) {
         out->n = before;
+        if (ends)
+            ends->n = ends_before;
+    }
     pretokenizer_run_close(&e.words);
     bpe_run_close(&e.bpe);
-    text_free(&e.buffers[0]);
-    text_free(&e.buffers[1]);
+    ids_free(&e.origin);
+    rewritten_free(&e.buffers[0]);
+    rewritten_free(&e.buffers[1]);
     return st;
+}
+
+enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t n,
+                             unsigned flags, struct fault *f)
+{
+    return tokenizer_encode_ends(t, out, NULL, text, n, flags, f);
 }
 
 /* ---- decoding --------------------------------------------------------------------------------- */

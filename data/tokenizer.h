@@ -35,6 +35,12 @@ void tokenizer_close(struct tokenizer **t);
 enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t n,
                              unsigned flags, struct fault *f);
 
+/* The same; ends gets for each id where in text its last character ends. Tokens of one character
+ * all end with it, and tokens end one after another, so the first token that ends after a
+ * character's beginning is the first that holds some of it: char_to_token() of transformers. */
+enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, struct ids *ends,
+                                  const char *text, size_t n, unsigned flags, struct fault *f);
+
 /* Appends the text of ids[0..n) as decode() would; special tokens left out if skip_special. The
  * result is valid UTF-8: bytes that are not become U+FFFD, as in the oracle. */
 enum status tokenizer_decode(const struct tokenizer *t, struct text *out, const int32_t *ids,

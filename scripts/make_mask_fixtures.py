@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/data/masks.json: our own chat templates with {% generation %} blocks over conversations,
-tokenized with configs/wickling, and which tokens transformers says the assistant wrote
-(apply_chat_template(return_assistant_tokens_mask=True)). Borders of blocks fall on special tokens, on spaces,
-on line ends, and inside what would be one token; never on a character of several tokens, of which transformers marks the
-first token alone.
+"""Writes tests/fixtures/data/masks.json: our own chat templates with {% generation %} blocks over conversations, and
+which tokens transformers says the assistant wrote (apply_chat_template(return_assistant_tokens_mask=True)): some by
+hand, tokenized with configs/wickling, whose borders fall on special tokens, on spaces, on line ends and inside what
+would be one token; and random ones (seed 0), by scripts/compare_masks.py, over every tokenizer of
+tests/fixtures/tokenizer, but for those where transformers loses its place.
 
     python3 scripts/make_mask_fixtures.py
 """
 
+import glob
 import json
+import random
 
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+import compare_masks
 
 HEAD = "{% for m in messages %}{% if m.role == 'assistant' %}"
 TEMPLATES = {
@@ -39,19 +43,39 @@ CHATS = [
 ]
 
 
+def with_mask(tokenizer, template, messages):
+    out = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=True, return_dict=True,
+                                        return_assistant_tokens_mask=True)
+    return out, {"template": template, "messages": messages, "ids": list(out["input_ids"]),
+                 "mask": list(out["assistant_masks"])}
+
+
+def random_cases(path, count):
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=path)
+    cases, r = [], random.Random(f"0 {path}")
+    while len(cases) < count:
+        _, template, messages = compare_masks.case(r, tokenizer)
+        if compare_masks.oracle(tokenizer, template, messages) is None:
+            continue
+        out, case = with_mask(tokenizer, template, messages)
+        if any(case["mask"][1:]) and len(case["ids"]) < 100 and not compare_masks.loses_place(out, template, messages):
+            cases.append({"tokenizer": path, **case})
+    return cases
+
+
 def main():
     tokenizer = AutoTokenizer.from_pretrained("configs/wickling")
     cases = []
-    for name, template in TEMPLATES.items():
+    for template in TEMPLATES.values():
         for chat in CHATS:
             messages = [{"role": role, "content": content} for role, content in chat]
-            out = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=True, return_dict=True,
-                                                return_assistant_tokens_mask=True)
-            cases.append({"template": name, "messages": messages, "ids": out["input_ids"],
-                          "mask": out["assistant_masks"]})
+            cases.append({"tokenizer": "configs/wickling/tokenizer.json", **with_mask(tokenizer, template, messages)[1]})
+    for path in sorted(glob.glob("tests/fixtures/tokenizer/*/tokenizer.json")):
+        cases += random_cases(path, 6)
+    for case in cases:
+        case["mask"] = "".join(map(str, case["mask"]))
     with open("tests/fixtures/data/masks.json", "w", encoding="utf-8") as f:
-        json.dump({"templates": TEMPLATES, "cases": cases}, f, ensure_ascii=False)
-        f.write("\n")
+        f.write("[" + ",\n".join(json.dumps(case, ensure_ascii=False, separators=(",", ":")) for case in cases) + "]\n")
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ static enum status trie_add(struct added_trie *t, const char *s, size_t n, int32
 }
 
 static enum status token_index(struct added *a, int32_t index, const struct normalizer *normalizer,
-                               struct text buffers[2], const char *where, struct fault *f)
+                               struct rewritten buffers[2], const char *where, struct fault *f)
 {
     struct added_token *t = &a->tokens[index];
     struct normalized piece = {.s = t->content, .n = t->n};
@@ -206,13 +206,13 @@ static enum status token_index(struct added *a, int32_t index, const struct norm
 static enum status index_some(struct added *a, bool special, const struct normalizer *normalizer,
                               const char *where, struct fault *f)
 {
-    struct text buffers[2] = {{0}};
+    struct rewritten buffers[2] = {0};
     enum status st = ST_OK;
     for (size_t i = 0; i < a->n && st == ST_OK; i++)
         if (a->tokens[i].special == special)
             st = token_index(a, (int32_t)i, normalizer, buffers, where, f);
-    text_free(&buffers[0]);
-    text_free(&buffers[1]);
+    rewritten_free(&buffers[0]);
+    rewritten_free(&buffers[1]);
     return st;
 }
 

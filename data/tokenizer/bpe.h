@@ -65,6 +65,10 @@ void bpe_run_close(struct bpe_run *r);
 enum status bpe_encode(struct bpe_run *r, struct ids *out, const char *s, size_t n,
                        struct fault *f);
 
+/* Where ids that bpe_encode made of a word end in it: `at`, which starts as 0, moves past the bytes
+ * that the id stands for. One by one, in order (bpe_place.c). */
+size_t bpe_place(const struct bpe *b, int32_t id, const char *s, size_t n, size_t at);
+
 /* The byte that a character of the byte-level alphabet stands for, or -1; and the way back. */
 int bpe_byte_of(uint32_t c);
 uint32_t bpe_char_of(unsigned char byte);

@@ -134,10 +134,50 @@ enum status normalizer_open(struct normalizer *nz, const struct json *v, const c
     return st;
 }
 
-enum status normalizer_replace(struct text *out, const char *s, size_t n,
+void rewritten_free(struct rewritten *r)
+{
+    text_free(&r->text);
+    ids_free(&r->ends);
+}
+
+void rewritten_take(struct normalized *piece, const struct rewritten *r)
+{
+    piece->s = r->text.p;
+    piece->n = r->text.n;
+    if (piece->ends)
+        piece->ends = r->ends.p;
+}
+
+/* Appends bytes that are new, all of the character that ends at `end`. */
+static enum status new_add(struct rewritten *out, const struct text *by, bool ends, int32_t end,
+                           struct fault *f)
+{
+    enum status st = by->n > 0 ? text_add(&out->text, by->p, by->n, f) : ST_OK;
+    for (size_t i = 0; ends && i < by->n && st == ST_OK; i++)
+        st = ids_add(&out->ends, end, f);
+    return st;
+}
+
+static enum status slice_add(struct rewritten *out, const struct normalized *piece, size_t from,
+                             size_t to, struct fault *f)
+{
+    enum status st = text_add(&out->text, piece->s + from, to - from, f);
+    if (st == ST_OK && piece->ends)
+        st = ids_adds(&out->ends, piece->ends + from, to - from, f);
+    return st;
+}
+
+enum status normalizer_prepend(struct rewritten *out, const struct normalized *piece,
+                               const struct text *by, struct fault *f)
+{
+    return new_add(out, by, piece->ends, piece->ends ? piece->ends[0] : 0, f);
+}
+
+enum status normalizer_replace(struct rewritten *out, const struct normalized *piece,
                                const struct text *pattern, const struct text *by, struct fault *f)
 {
-    size_t from = 0;
+    const char *s = piece->s;
+    size_t n = piece->n, from = 0;
     for (size_t i = 0; i + pattern->n <= n;) {
         const char *hit = memchr(s + i, pattern->p[0], n - pattern->n + 1 - i);
         if (!hit)
@@ -147,13 +187,13 @@ enum status normalizer_replace(struct text *out, const char *s, size_t n,
             i++;
             continue;
         }
-        if (text_add(out, s + from, i - from, f) != ST_OK ||
-            (by->n > 0 && text_add(out, by->p, by->n, f) != ST_OK))
+        size_t next = i + pattern->n;
+        if (slice_add(out, piece, from, i, f) != ST_OK ||
+            new_add(out, by, piece->ends, piece->ends ? piece->ends[next - 1] : 0, f) != ST_OK)
             return f->code;
-        i += pattern->n;
-        from = i;
+        from = i = next;
     }
-    return text_add(out, s + from, n - from, f);
+    return slice_add(out, piece, from, n, f);
 }
 
 /* Where the library says that the first character of the result comes from: the last character
@@ -175,6 +215,8 @@ static void strip(const struct normalizer_step *step, struct normalized *piece)
     piece->head = piece->head && start == 0;
     piece->s += start;
     piece->n -= start;
+    if (piece->ends)
+        piece->ends += start;
     while (step->right && piece->n > 0) {
         at = piece->n - 1;
         while (at > 0 && ((unsigned char)piece->s[at] & 0xC0) == 0x80)
@@ -186,28 +228,59 @@ static void strip(const struct normalizer_step *step, struct normalized *piece)
     }
 }
 
-static enum status step_run(const struct normalizer_step *step, struct normalized *piece,
-                            struct text *out, struct fault *f)
+/* The ends of what unicode_normalize made of the piece: out->text, by what each character takes. */
+static enum status takes_follow(struct rewritten *out, const struct normalized *piece,
+                                const struct ids *takes, struct fault *f)
 {
-    out->n = 0;
+    size_t from = 0, c = 0;
+    int32_t end = piece->ends[0];
+    for (size_t i = 0; i < out->text.n; c++) {
+        size_t at = i;
+        utf8_next(out->text.p, out->text.n, &i);
+        for (int32_t k = 0; k < takes->p[c] && from < piece->n; k++) {
+            end = piece->ends[from];
+            utf8_next(piece->s, piece->n, &from);
+        }
+        for (; at < i; at++)
+            if (ids_add(&out->ends, end, f) != ST_OK)
+                return f->code;
+    }
+    return ST_OK;
+}
+
+static enum status compose_run(struct rewritten *out, const struct normalized *piece, bool compose,
+                               struct fault *f)
+{
+    struct ids takes = {0};
+    enum status st =
+        unicode_normalize(&out->text, piece->ends ? &takes : NULL, piece->s, piece->n, compose, f);
+    if (st == ST_OK && piece->ends)
+        st = takes_follow(out, piece, &takes, f);
+    ids_free(&takes);
+    return st;
+}
+
+static enum status step_run(const struct normalizer_step *step, struct normalized *piece,
+                            struct rewritten *out, struct fault *f)
+{
+    out->text.n = out->ends.n = 0;
     switch (step->kind) {
     case NORMALIZER_NFC:
-    case NORMALIZER_NFD:
-        return unicode_normalize(out, piece->s, piece->n, step->kind == NORMALIZER_NFC, f);
+    case NORMALIZER_NFD: return compose_run(out, piece, step->kind == NORMALIZER_NFC, f);
     case NORMALIZER_PREPEND:
-        if (step->text.n > 0 && text_add(out, step->text.p, step->text.n, f) != ST_OK)
+        if (normalizer_prepend(out, piece, &step->text, f) != ST_OK)
             return f->code;
-        return text_add(out, piece->s, piece->n, f);
+        return slice_add(out, piece, 0, piece->n, f);
     case NORMALIZER_REPLACE:
         piece->head = head_after_replace(step, piece);
-        return normalizer_replace(out, piece->s, piece->n, &step->pattern, &step->text, f);
+        return normalizer_replace(out, piece, &step->pattern, &step->text, f);
     case NORMALIZER_STRIP: break;
     }
     return ST_OK;
 }
 
 enum status normalizer_run(const struct normalizer *nz, struct normalized *piece,
-                           struct text buffers[2], struct fault *f)
+                           struct rewritten buffers[2], struct fault *f)
 {
     int side = 0;
     for (size_t i = 0; i < nz->n && piece->n > 0; i++) {
@@ -217,8 +290,7 @@ enum status normalizer_run(const struct normalizer *nz, struct normalized *piece
         }
         if (step_run(&nz->steps[i], piece, &buffers[side], f) != ST_OK)
             return f->code;
-        piece->s = buffers[side].p;
-        piece->n = buffers[side].n;
+        rewritten_take(piece, &buffers[side]);
         side = !side;
     }
     return ST_OK;

@@ -192,18 +192,18 @@ static enum status replace_run(const struct piecedecoder_step *step, const struc
                                struct pieces *out, struct fault *f)
 {
     const struct text nothing = {0};
-    struct text piece = {0};
+    struct rewritten to = {0};
     enum status st = ST_OK;
     for (size_t p = 0; p < in->n && st == ST_OK; p++) {
-        size_t n;
-        const char *s = piece_at(in, p, &n);
-        piece.n = 0;
-        st = normalizer_replace(&piece, s, n, &step->pattern,
+        struct normalized piece = {0};
+        piece.s = piece_at(in, p, &piece.n);
+        to.text.n = 0;
+        st = normalizer_replace(&to, &piece, &step->pattern,
                                 step->drop && p == 0 ? &nothing : &step->text, f);
         if (st == ST_OK)
-            st = pieces_add(out, piece.p, piece.n, f);
+            st = pieces_add(out, to.text.p, to.text.n, f);
     }
-    text_free(&piece);
+    rewritten_free(&to);
     return st;
 }
 

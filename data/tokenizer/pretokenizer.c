@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "data/tokenizer/normalizer.h"
 #include "data/tokenizer/unicode.h"
 
 /* ---- matches ---------------------------------------------------------------------------------- */
@@ -41,15 +40,14 @@ static enum status match_find(struct pretokenizer_run *run, const struct pretoke
 
 /* ---- behaviors -------------------------------------------------------------------------------- */
 
-static enum status piece_run(struct pretokenizer_run *run, size_t k, const char *s, size_t n,
-                             bool head, struct fault *f);
+static enum status piece_run(struct pretokenizer_run *run, size_t k, struct normalized piece,
+                             struct fault *f);
 
 /* One split under way: the piece that is not handed on yet, because the next part may join it. */
 struct cut {
     struct pretokenizer_run *run;
     size_t step;
-    const char *s;
-    bool head;
+    const struct normalized *of;
     bool waits, matched; /* a piece waits; the last part was a match */
     size_t at, end;      /* the waiting piece */
 };
@@ -60,7 +58,11 @@ static enum status cut_hand_on(struct cut *c, struct fault *f)
     c->waits = false;
     if (!waits)
         return ST_OK;
-    return piece_run(c->run, c->step + 1, c->s + c->at, c->end - c->at, c->head && c->at == 0, f);
+    struct normalized piece = {.s = c->of->s + c->at,
+                               .n = c->end - c->at,
+                               .head = c->of->head && c->at == 0,
+                               .ends = c->of->ends ? c->of->ends + c->at : NULL};
+    return piece_run(c->run, c->step + 1, piece, f);
 }
 
 /* Takes the next part of the text, a match or what is between matches. */
@@ -92,13 +94,14 @@ static enum status cut_part(struct cut *c, size_t at, size_t end, bool match, st
     return ST_OK;
 }
 
-static enum status split_run(struct pretokenizer_run *run, size_t k, const char *s, size_t n,
-                             bool head, struct fault *f)
+static enum status split_run(struct pretokenizer_run *run, size_t k, const struct normalized *piece,
+                             struct fault *f)
 {
-    struct cut c = {.run = run, .step = k, .s = s, .head = head};
+    struct cut c = {.run = run, .step = k, .of = piece};
+    size_t n = piece->n;
     for (size_t done = 0; done < n;) {
         size_t at = done, end = n;
-        if (match_find(run, &run->p->steps[k], s, n, &at, &end, f) != ST_OK)
+        if (match_find(run, &run->p->steps[k], piece->s, n, &at, &end, f) != ST_OK)
             return f->code;
         if (at > done && cut_part(&c, done, at, false, f) != ST_OK)
             return f->code;
@@ -112,49 +115,49 @@ static enum status split_run(struct pretokenizer_run *run, size_t k, const char 
 /* ---- steps ------------------------------------------------------------------------------------ */
 
 /* Puts the prefix before the piece and Metaspace's mark in the place of its spaces. */
-static enum status rewrite(struct pretokenizer_run *run, size_t k, const char **s, size_t *n,
-                           bool head, struct fault *f)
+static enum status rewrite(struct pretokenizer_run *run, size_t k, struct normalized *piece,
+                           struct fault *f)
 {
     const struct pretokenizer_step *step = &run->p->steps[k];
     const struct text space = {.p = (char[]){" "}, .n = 1};
-    bool prefixed = *n >= step->prefix.n && memcmp(*s, step->prefix.p, step->prefix.n) == 0;
-    if (step->metaspace && **s == ' ')
+    bool prefixed =
+        piece->n >= step->prefix.n && memcmp(piece->s, step->prefix.p, step->prefix.n) == 0;
+    if (step->metaspace && *piece->s == ' ')
         prefixed = true;
-    bool prepend =
-        !prefixed && (step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && head));
-    struct text *out = &run->buffers[k];
-    out->n = 0;
-    if (!prepend && !(step->metaspace && memchr(*s, ' ', *n)))
+    bool prepend = !prefixed && (step->prepend == PREPEND_ALWAYS ||
+                                 (step->prepend == PREPEND_FIRST && piece->head));
+    bool replace = step->metaspace && memchr(piece->s, ' ', piece->n);
+    struct rewritten *out = &run->buffers[k];
+    out->text.n = out->ends.n = 0;
+    if (!prepend && !replace)
         return ST_OK;
-    if (prepend && text_add(out, step->prefix.p, step->prefix.n, f) != ST_OK)
+    if (prepend && normalizer_prepend(out, piece, &step->prefix, f) != ST_OK)
         return f->code;
-    enum status st = step->metaspace ? normalizer_replace(out, *s, *n, &space, &step->literal, f)
-                                     : text_add(out, *s, *n, f);
-    *s = out->p;
-    *n = out->n;
+    enum status st = normalizer_replace(out, piece, &space, replace ? &step->literal : &space, f);
+    if (st == ST_OK)
+        rewritten_take(piece, out);
     return st;
 }
 
-static enum status piece_run(struct pretokenizer_run *run, size_t k, const char *s, size_t n,
-                             bool head, struct fault *f)
-{
-    if (k == run->p->n)
-        return run->emit(run->context, s, n, f);
-    const struct pretokenizer_step *step = &run->p->steps[k];
-    if ((step->metaspace || step->prepend != PREPEND_NEVER) &&
-        rewrite(run, k, &s, &n, head, f) != ST_OK)
-        return f->code;
-    return step->splits ? split_run(run, k, s, n, head, f) : piece_run(run, k + 1, s, n, head, f);
-}
-
-enum status pretokenizer_run(struct pretokenizer_run *run, const char *s, size_t n, bool head,
+static enum status piece_run(struct pretokenizer_run *run, size_t k, struct normalized piece,
                              struct fault *f)
 {
-    return n > 0 ? piece_run(run, 0, s, n, head, f) : ST_OK;
+    if (k == run->p->n)
+        return run->emit(run->context, &piece, f);
+    const struct pretokenizer_step *step = &run->p->steps[k];
+    if ((step->metaspace || step->prepend != PREPEND_NEVER) && rewrite(run, k, &piece, f) != ST_OK)
+        return f->code;
+    return step->splits ? split_run(run, k, &piece, f) : piece_run(run, k + 1, piece, f);
+}
+
+enum status pretokenizer_run(struct pretokenizer_run *run, const struct normalized *piece,
+                             struct fault *f)
+{
+    return piece->n > 0 ? piece_run(run, 0, *piece, f) : ST_OK;
 }
 
 void pretokenizer_run_close(struct pretokenizer_run *run)
 {
     for (size_t i = 0; i < PRETOKENIZER_STEPS; i++)
-        text_free(&run->buffers[i]);
+        rewritten_free(&run->buffers[i]);
 }

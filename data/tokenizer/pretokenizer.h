@@ -2,7 +2,7 @@
  *
  *     pretokenizer_open(&p, json_get(root, "pre_tokenizer"), "tokenizer.json", f);
  *     struct pretokenizer_run run = {.p = &p, .emit = word, ..., .steps = splitregex_steps(n)};
- *     pretokenizer_run(&run, piece, n, at_head, f);     // calls word() for each word, in order
+ *     pretokenizer_run(&run, &piece, f);                // calls word() for each word, in order
  *     pretokenizer_run_close(&run);
  *     pretokenizer_close(&p);
  *
@@ -11,6 +11,7 @@
 #define DATA_TOKENIZER_PRETOKENIZER_H
 
 #include "data/json.h"
+#include "data/tokenizer/normalizer.h"
 #include "data/tokenizer/scan.h"
 #include "data/tokenizer/splitregex.h"
 
@@ -53,14 +54,15 @@ struct pretokenizer {
     bool byte_level;
 };
 
-typedef enum status pretokenizer_emit(void *context, const char *s, size_t n, struct fault *f);
+typedef enum status pretokenizer_emit(void *context, const struct normalized *word,
+                                      struct fault *f);
 
 struct pretokenizer_run {
     const struct pretokenizer *p;
     pretokenizer_emit *emit;
     void *context;
-    uint64_t steps;                          /* left for patterns: splitregex_steps of the text */
-    struct text buffers[PRETOKENIZER_STEPS]; /* rewritten pieces, one per step */
+    uint64_t steps; /* left for patterns: splitregex_steps of the text */
+    struct rewritten buffers[PRETOKENIZER_STEPS]; /* one per step */
 };
 
 /* null is no step at all. Parts and patterns that are not known: ST_UNSUPPORTED. */
@@ -73,8 +75,7 @@ enum status pretokenizer_open_byte_level(struct pretokenizer *p, const char *reg
                                          bool prefix_space, struct fault *f);
 void pretokenizer_close(struct pretokenizer *p);
 
-/* head: the piece starts with the first character of the whole text. */
-enum status pretokenizer_run(struct pretokenizer_run *run, const char *s, size_t n, bool head,
+enum status pretokenizer_run(struct pretokenizer_run *run, const struct normalized *piece,
                              struct fault *f);
 void pretokenizer_run_close(struct pretokenizer_run *run);
 

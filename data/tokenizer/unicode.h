@@ -3,7 +3,7 @@
  *
  *     unsigned c = unicode_class(0x41);          // category and flags in one byte
  *     if (UNICODE_IS(c, UNICODE_LETTER)) ...
- *     unicode_normalize(&out, s, n, true, f);    // NFC */
+ *     unicode_normalize(&out, NULL, s, n, true, f);    // NFC */
 #ifndef DATA_TOKENIZER_UNICODE_H
 #define DATA_TOKENIZER_UNICODE_H
 
@@ -66,8 +66,10 @@ static inline bool unicode_space(uint32_t c)
 /* The set of the categories that \p{name} means ("L", "Lu", ...); 0 if unknown. */
 uint32_t unicode_set(const char *name, size_t n);
 
-/* Appends the canonical composition (NFC) or decomposition (NFD) of valid UTF-8; linear time. */
-enum status unicode_normalize(struct text *out, const char *s, size_t n, bool compose,
-                              struct fault *f);
+/* Appends the canonical composition (NFC) or decomposition (NFD) of valid UTF-8; linear time. takes,
+ * if not NULL, gets for each code point of the result how many of s it stands for, as the library
+ * counts them: 0 for one that shares what the one before it stands for. */
+enum status unicode_normalize(struct text *out, struct ids *takes, const char *s, size_t n,
+                              bool compose, struct fault *f);
 
 #endif

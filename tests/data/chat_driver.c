@@ -4,12 +4,16 @@
  *     {"template": "…", "vars": {…}}                                    any template
  *     {"files": {"tokenizer_config.json": "…"}, "messages": […], "tools": […],
  *      "add_generation_prompt": true, "extra": {…}}                     a conversation
- *     → {"text": "…", "spans": [[at, end], …]}  or  {"error": "…", "status": "…"} */
+ *     → {"text": "…", "spans": [[at, end], …]}  or  {"error": "…", "status": "…"}
+ *     {"tokenizer": "FOLDER/tokenizer.json", "files": {…}, "messages": […], "tools": […]}
+ *     → {"rows": [{"ids": […], "mask": […]}]}                           what is trained on */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/chat.h"
+#include "data/dataset.h"
+#include "data/file.h"
 #include "data/jinja/jfilter.h"
 #include "data/jinja/jinja.h"
 #include "data/jinja/jrun.h"
@@ -54,6 +58,66 @@ static enum status render_chat(const struct json *q, struct text *out, struct ch
     return s;
 }
 
+/* The tokenizer of the last request that named one: opening a large one takes longer than all else. */
+static enum status tokenizer_named(const struct tokenizer **out, const char *path, struct fault *f)
+{
+    static char *last;
+    static struct tokenizer *t;
+    struct blobs files = {0};
+    if (last && strcmp(last, path) == 0) {
+        *out = t;
+        return ST_OK;
+    }
+    free(last);
+    last = NULL;
+    tokenizer_close(&t);
+    enum status s = file_read_blob(&files, path, "tokenizer.json", 1 << 26, f);
+    if (s == ST_OK)
+        s = tokenizer_open(&t, &files, f);
+    blobs_free(&files);
+    if (s == ST_OK)
+        last = strdup(path);
+    *out = t;
+    return s;
+}
+
+static void add_row(struct json *rows, struct row r)
+{
+    struct json *row = json_add_object(rows, NULL), *ids = json_add_array(row, "ids"),
+                *mask = json_add_array(row, "mask");
+    for (int i = 0; i < r.n; i++) {
+        json_add_int(ids, NULL, r.ids[i]);
+        json_add_int(mask, NULL, r.target[i]);
+    }
+}
+
+static enum status make_rows(const struct json *q, const char *line, size_t n, struct json *a,
+                             struct fault *f)
+{
+    struct blobs files = {0};
+    struct chat *c = NULL;
+    struct dataset *d = NULL;
+    struct dataset_options o = {
+        .seq_max = 1 << 20, .vocab = 1 << 24, .mask_prompt = true, .now = 1721000000};
+    enum status s = tokenizer_named(&o.tokenizer, json_string(json_get(q, "tokenizer")), f);
+    for (const struct json *e = json_first(json_get(q, "files")); e && s == ST_OK; e = json_next(e))
+        s = blobs_add(&files, json_key(e), json_string(e), strlen(json_string(e)), f);
+    if (s == ST_OK)
+        s = chat_open(&c, &files, f);
+    o.chat = c;
+    if (s == ST_OK)
+        s = dataset_parse(&d, "request.jsonl", line, n, &o, f);
+    if (s == ST_OK) {
+        struct json *rows = json_add_array(a, "rows");
+        for (size_t i = 0; i < dataset_rows(d); i++)
+            add_row(rows, dataset_row(d, i));
+    }
+    dataset_close(&d);
+    chat_close(&c);
+    blobs_free(&files);
+    return s;
+}
+
 static int answer(const char *line, size_t n)
 {
     struct json_doc *q = NULL, *a = json_new_object();
@@ -61,13 +125,16 @@ static int answer(const char *line, size_t n)
     struct chat_spans spans = {0};
     struct fault f = {0};
     enum status s = json_parse(&q, line, n, "request", &f);
-    if (s == ST_OK) {
+    bool rows = s == ST_OK && json_get(json_root(q), "tokenizer");
+    if (rows) {
+        s = make_rows(json_root(q), line, n, json_edit(a), &f);
+    } else if (s == ST_OK) {
         const struct json *root = json_root(q);
         bool want = json_bool(json_get(root, "want_spans"), false);
         s = (json_get(root, "template") ? render_template : render_chat)(root, &out,
                                                                          want ? &spans : NULL, &f);
     }
-    if (s == ST_OK) {
+    if (s == ST_OK && !rows) {
         json_add_string(json_edit(a), "text", out.p ? out.p : "");
         struct json *list = json_add_array(json_edit(a), "spans");
         for (size_t i = 0; i < spans.n; i++) {
@@ -75,7 +142,7 @@ static int answer(const char *line, size_t n)
             json_add_int(pair, NULL, (int64_t)spans.p[i].at);
             json_add_int(pair, NULL, (int64_t)spans.p[i].end);
         }
-    } else {
+    } else if (s != ST_OK) {
         json_add_string(json_edit(a), "error", f.text);
         json_add_string(json_edit(a), "status", status_text(s));
     }

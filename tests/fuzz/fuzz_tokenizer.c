@@ -1,6 +1,6 @@
 /* A tokenizer.json, a NUL, a text; or, after an 'f', vocab.json, merges.txt, tokenizer_config.json
  * and a text, NULs between. What opens encodes any text, always the same way, to ids that it knows
- * and can decode. */
+ * and can decode, and that end one after another in the text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,16 +21,17 @@ static const char *tokenizer_part(const uint8_t **bytes, size_t *left, size_t *n
 static void tokenizer_text(const struct tokenizer *t, const char *text, size_t n)
 {
     struct fault f = {0};
-    struct ids ids = {0}, again = {0};
+    struct ids ids = {0}, again = {0}, ends = {0};
     struct text out = {0};
     unsigned flags = n % 2 ? TOKENIZER_ADD_SPECIAL : 0;
     enum status st = tokenizer_encode(t, &ids, text, n, flags, &f);
-    if (st == ST_OK && tokenizer_encode(t, &again, text, n, flags, &f) != ST_OK)
+    if (st == ST_OK && tokenizer_encode_ends(t, &again, &ends, text, n, flags, &f) != ST_OK)
         abort();
     if (ids.n != again.n || (ids.n > 0 && memcmp(ids.p, again.p, ids.n * sizeof *ids.p) != 0))
         abort();
     for (size_t i = 0; i < ids.n; i++)
-        if (ids.p[i] < 0 || ids.p[i] >= tokenizer_size(t) || !tokenizer_piece(t, ids.p[i]))
+        if (ends.n != ids.n || ends.p[i] > (int32_t)n || (i > 0 && ends.p[i] < ends.p[i - 1]) ||
+            ids.p[i] < 0 || ids.p[i] >= tokenizer_size(t) || !tokenizer_piece(t, ids.p[i]))
             abort();
     tokenizer_encode(t, &again, text, n, TOKENIZER_NO_ADDED, &f);
     for (size_t i = 0; i < n; i++)
@@ -41,6 +42,7 @@ static void tokenizer_text(const struct tokenizer *t, const char *text, size_t n
         abort();
     ids_free(&ids);
     ids_free(&again);
+    ids_free(&ends);
     text_free(&out);
 }
 
