@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
+#include "data/chat.h"
 #include "data/file.h"
 #include "data/safetensors.h"
 #include "model/weights.h"
@@ -96,6 +98,41 @@ static enum status find_checkpoint(struct import *m, struct fault *f)
 
 /* ---- reading and checking -------------------------------------------------------------------- */
 
+static int is_template(const struct dirent *e)
+{
+    char name[sizeof CHAT_FOLDER + sizeof e->d_name];
+    snprintf(name, sizeof name, "%s/%s", CHAT_FOLDER, e->d_name);
+    return chat_template_name(NULL, SIZE_MAX, name);
+}
+
+/* The templates beside "default"; a folder that is not there has none. */
+static enum status read_templates(struct import *m, struct fault *f)
+{
+    struct text folder = {0};
+    struct dirent **list = NULL;
+    enum status s = file_join(&folder, m->folder.p, CHAT_FOLDER, f);
+    int n = s == ST_OK && file_kind(folder.p) == FILE_FOLDER
+                ? scandir(folder.p, &list, is_template, alphasort)
+                : 0;
+    if (n < 0)
+        s = file_fault(f, "read", folder.p, errno);
+    for (int i = 0; i < n; i++) {
+        struct text path = {0}, name = {0};
+        if (s == ST_OK)
+            s = file_join(&name, CHAT_FOLDER, list[i]->d_name, f);
+        if (s == ST_OK)
+            s = file_join(&path, m->folder.p, name.p, f);
+        if (s == ST_OK && file_kind(path.p) == FILE_REGULAR)
+            s = file_read_blob(&m->files, path.p, name.p, (size_t)1 << 28, f);
+        text_free(&path);
+        text_free(&name);
+        free(list[i]);
+    }
+    free(list);
+    text_free(&folder);
+    return s;
+}
+
 static enum status read_files(struct import *m, struct fault *f)
 {
     static const char *const names[] = {
@@ -119,6 +156,8 @@ static enum status read_files(struct import *m, struct fault *f)
             s = file_read_blob(&m->files, path.p, names[i], (size_t)1 << 28, f);
         text_free(&path);
     }
+    if (s == ST_OK)
+        s = read_templates(m, f);
     if (s == ST_OK && !blobs_find(&m->files, "config.json")) {
         fault_set(f, ST_ABSENT, "%s holds no config.json", m->folder.p);
         s = fault_remedy(f, "give the folder of a Hugging Face checkpoint");

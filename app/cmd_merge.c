@@ -53,6 +53,25 @@ static enum status stopped(struct fault *f)
                           : ST_OK;
 }
 
+/* Writes a file of the base's beside the weights; chat templates have a folder of their own. */
+static enum status write_file(const struct merging *m, const struct blob *file, struct fault *f)
+{
+    struct text path = {0};
+    enum status s = ST_OK;
+    if (strchr(file->name, '/')) {
+        s = file_join(&path, m->output, CHAT_FOLDER, f);
+        if (s == ST_OK)
+            s = file_mkdirs(path.p, f);
+        path.n = 0;
+    }
+    if (s == ST_OK)
+        s = file_join(&path, m->output, file->name, f);
+    if (s == ST_OK)
+        s = file_write(path.p, file->data, file->size, f);
+    text_free(&path);
+    return s;
+}
+
 static enum status write_hf(struct merging *m, struct fault *f)
 {
     const struct base *b = m->session.base;
@@ -72,12 +91,8 @@ static enum status write_hf(struct merging *m, struct fault *f)
     }
     if (s == ST_OK)
         s = merge_check(m->merge, f);
-    for (size_t i = 0; s == ST_OK && i < files->n; i++) {
-        path.n = 0;
-        s = file_join(&path, m->output, files->p[i].name, f);
-        if (s == ST_OK)
-            s = file_write(path.p, files->p[i].data, files->p[i].size, f);
-    }
+    for (size_t i = 0; s == ST_OK && i < files->n; i++)
+        s = write_file(m, &files->p[i], f);
     if (s == ST_OK)
         s = safetensors_commit(m->files, f);
     text_free(&path);
@@ -122,6 +137,9 @@ static void undo(struct merging *m)
         struct text path = {0};
         struct fault ignored = {0};
         if (file_join(&path, m->output, base_files(m->session.base)->p[i].name, &ignored) == ST_OK)
+            remove(path.p);
+        path.n = 0;
+        if (file_join(&path, m->output, CHAT_FOLDER, &ignored) == ST_OK)
             remove(path.p);
         text_free(&path);
     }

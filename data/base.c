@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/chat.h"
 #include "data/crc32c.h"
 #include "data/file.h"
 #include "data/h5table.h"
@@ -59,6 +60,12 @@ static enum status read_file(struct base *b, const struct h5table_entry *e, stru
     if (s == ST_OK)
         s = blobs_add(&b->files, e->t.name, p, e->t.bytes, f);
     free(p);
+    if (s == ST_OK && strncmp(e->t.name, CHAT_FOLDER ":", strlen(CHAT_FOLDER) + 1) == 0) {
+        char *name = b->files.p[b->files.n - 1].name;
+        name[strlen(CHAT_FOLDER)] = '/';
+        if (!chat_template_name(NULL, SIZE_MAX, name))
+            return h5table_refuse(f, b->path, WHAT, "it holds a file that cannot be one");
+    }
     return s;
 }
 

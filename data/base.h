@@ -11,7 +11,8 @@
  *     root attributes   format "wick base", version "1", family, source, created_by
  *     /weights/NAME     one contiguous little-endian dataset per tensor, each on a 4096-byte
  *                       boundary, attribute crc32c; bf16 is a custom 2-byte float type
- *     /files/NAME       config.json, tokenizer.json... byte for byte, as u8, attribute crc32c
+ *     /files/NAME       config.json, tokenizer.json... byte for byte, as u8, attribute crc32c; of
+ *                       additional_chat_templates/x.jinja the NAME has ':' for '/'
  *
  * libhdf5 can crash or stall on a hostile file. A forked child with limits on time and memory
  * walks the file and sends a plain table of names, shapes and offsets through a pipe; this process

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "data/base.h"
+#include "data/chat.h"
 #include "data/h5out.h"
 
 struct base_out {
@@ -51,10 +52,15 @@ enum status base_add_tensor(struct base_out *w, const struct tensor *t, const vo
 enum status base_add_file(struct base_out *w, const char *name, const void *bytes, size_t n,
                           struct fault *f)
 {
-    struct tensor t = {.name = name, .dtype = DT_U8, .ndim = 1, .shape = {(int64_t)n}};
-    if (h5out_begin(w->h5, "files", &t, f) != ST_OK)
-        return f->code;
-    return h5out_append(w->h5, bytes, n, f);
+    char *stored = strdup(name);
+    if (!stored)
+        return fault_nomem(f, name, n);
+    if (chat_template_name(NULL, SIZE_MAX, name))
+        stored[strlen(CHAT_FOLDER)] = ':';
+    struct tensor t = {.name = stored, .dtype = DT_U8, .ndim = 1, .shape = {(int64_t)n}};
+    enum status s = h5out_begin(w->h5, "files", &t, f);
+    free(stored);
+    return s == ST_OK ? h5out_append(w->h5, bytes, n, f) : s;
 }
 
 enum status base_commit(struct base_out *w, struct fault *f)

@@ -13,7 +13,9 @@ static const char file_name[] = "chat_template.jinja";
 
 struct chat {
     struct jinja *plain, *with_tools; /* with_tools: NULL unless the model has one of its own */
-    struct json_doc *config, *map;    /* where the special tokens are; NULL if the file is absent */
+    bool names_tool_use;              /* it has, though maybe one that cannot be read: */
+    struct fault tools_fault;
+    struct json_doc *config, *map; /* where the special tokens are; NULL if the file is absent */
 };
 
 static enum status open_json(struct json_doc **out, const struct blobs *files, const char *name,
@@ -25,38 +27,97 @@ static enum status open_json(struct json_doc **out, const struct blobs *files, c
     return json_parse(out, (const char *)b->data, b->size, name, f);
 }
 
-static enum status parse_named(struct chat *c, const struct json *list, struct fault *f)
+/* A template under its name; of two with one name the later is taken. Only "default" and "tool_use"
+ * are ever rendered. What is wrong with the second concerns those alone who give tools. */
+static enum status take(struct chat *c, const char *name, const char *text, size_t n,
+                        const char *where, struct fault *f)
+{
+    struct jinja *t = NULL;
+    bool plain = strcmp(name, "default") == 0;
+    if (!plain && strcmp(name, "tool_use") != 0)
+        return ST_OK;
+    struct fault why = {0};
+    enum status s = jinja_parse(&t, text, n, where, &why);
+    if (s != ST_OK && (plain || s == ST_NOMEM)) {
+        *f = why;
+        return s;
+    }
+    jinja_free(plain ? &c->plain : &c->with_tools);
+    *(plain ? &c->plain : &c->with_tools) = t;
+    if (!plain)
+        c->tools_fault = why;
+    c->names_tool_use = c->names_tool_use || !plain;
+    return ST_OK;
+}
+
+/* tokenizer_config.json's list of {name, template}, or object of templates by name. */
+static enum status take_named(struct chat *c, const struct json *list, struct fault *f)
 {
     enum status s = ST_OK;
     for (const struct json *e = json_first(list); e && s == ST_OK; e = json_next(e)) {
-        const char *name = json_string(json_get(e, "name"));
-        const char *text = json_string(json_get(e, "template"));
+        bool object = json_kind(list) == JSON_OBJECT;
+        const char *name = object ? json_key(e) : json_string(json_get(e, "name"));
+        const char *text = json_string(object ? e : json_get(e, "template"));
         if (!name || !text)
             return fault_set(f, ST_FORMAT,
                              "%s: an element of chat_template has no name or template",
                              config_name);
-        if (strcmp(name, "default") == 0 && !c->plain)
-            s = jinja_parse(&c->plain, text, strlen(text), "chat_template \"default\"", f);
-        else if (strcmp(name, "tool_use") == 0 && !c->with_tools)
-            s = jinja_parse(&c->with_tools, text, strlen(text), "chat_template \"tool_use\"", f);
+        bool tools = strcmp(name, "tool_use") == 0;
+        s = take(c, name, text, strlen(text),
+                 tools ? "chat_template \"tool_use\"" : "chat_template \"default\"", f);
     }
     return s;
 }
 
+/* Templates in files of their own; where there is one, those in tokenizer_config.json are not
+ * asked. */
+static enum status take_files(struct chat *c, const struct blobs *files, bool *any, struct fault *f)
+{
+    enum status s = ST_OK;
+    const struct blob *b = blobs_find(files, file_name);
+    *any = b != NULL;
+    if (b)
+        s = take(c, "default", (const char *)b->data, b->size, file_name, f);
+    for (size_t i = 0; i < files->n && s == ST_OK; i++) {
+        char name[128];
+        if (!chat_template_name(name, sizeof name, files->p[i].name))
+            continue;
+        *any = true;
+        b = &files->p[i];
+        s = take(c, name, (const char *)b->data, b->size, b->name, f);
+    }
+    return s;
+}
+
+bool chat_template_name(char *name, size_t size, const char *file)
+{
+    size_t folder = strlen(CHAT_FOLDER), n = strlen(file);
+    if (n <= folder + 7 || strncmp(file, CHAT_FOLDER "/", folder + 1) != 0 ||
+        strcmp(file + n - 6, ".jinja") != 0)
+        return false;
+    n -= folder + 7;
+    if (n >= size || file[folder + 1] == '.' || strchr(file + folder + 1, '/'))
+        return false;
+    if (name) {
+        memcpy(name, file + folder + 1, n);
+        name[n] = '\0';
+    }
+    return true;
+}
+
 static enum status parse_templates(struct chat *c, const struct blobs *files, struct fault *f)
 {
-    const struct blob *b = blobs_find(files, file_name);
-    if (b)
-        return jinja_parse(&c->plain, (const char *)b->data, b->size, file_name, f);
+    bool any;
+    enum status s = take_files(c, files, &any, f);
     const struct json *v = c->config ? json_get(json_root(c->config), "chat_template") : NULL;
-    if (json_kind(v) == JSON_ARRAY) {
-        enum status s = parse_named(c, v, f);
-        if (s != ST_OK || c->plain || c->with_tools)
-            return s;
-    } else if (json_kind(v) == JSON_STRING) {
+    if (s == ST_OK && !any && (json_kind(v) == JSON_ARRAY || json_kind(v) == JSON_OBJECT)) {
+        s = take_named(c, v, f);
+    } else if (s == ST_OK && !any && json_kind(v) == JSON_STRING) {
         const char *text = json_string(v);
-        return jinja_parse(&c->plain, text, strlen(text), "chat_template", f);
+        s = take(c, "default", text, strlen(text), "chat_template", f);
     }
+    if (s != ST_OK || c->plain || c->names_tool_use)
+        return s;
     fault_set(f, ST_ABSENT, "the model has no chat template: neither %s nor %s holds one",
               file_name, config_name);
     return fault_remedy(f, "use text or prompt/completion data, or import the model with a %s",
@@ -89,10 +150,16 @@ void chat_close(struct chat **c)
     *c = NULL;
 }
 
-bool chat_has_generation(const struct chat *c)
+/* The template that renders such a conversation, or NULL. */
+static const struct jinja *choose(const struct chat *c, const struct json *tools)
 {
-    return (c->plain && jinja_has_generation(c->plain)) ||
-           (c->with_tools && jinja_has_generation(c->with_tools));
+    return json_kind(tools) != JSON_NULL && c->names_tool_use ? c->with_tools : c->plain;
+}
+
+bool chat_has_generation(const struct chat *c, const struct json *tools)
+{
+    const struct jinja *t = choose(c, tools);
+    return t && jinja_has_generation(t);
 }
 
 /* What one rendering is asked for. */
@@ -171,14 +238,18 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
 {
     struct request q = {c, messages, json_kind(tools) == JSON_NULL ? NULL : tools, o};
     struct jinja_input in = {setup, &q, o->now};
-    const struct jinja *t = q.tools && c->with_tools ? c->with_tools : c->plain;
+    const struct jinja *t = choose(c, tools);
     if (json_kind(messages) != JSON_ARRAY || (!json_first(messages) && !o->may_be_empty)) {
         fault_set(f, ST_FORMAT, "a conversation must be a list of one message or more");
         return fault_remedy(f, "give messages as [{\"role\": …, \"content\": …}, …]");
     }
+    if (!t && q.tools && c->names_tool_use) {
+        *f = c->tools_fault;
+        return f->code;
+    }
     if (!t) {
-        fault_set(f, ST_FORMAT, "%s: chat_template has no \"default\"", config_name);
-        return fault_remedy(f, "add a template of that name, or give a %s", file_name);
+        fault_set(f, ST_FORMAT, "the model has several chat templates, and none is \"default\"");
+        return fault_remedy(f, "import the model with a %s", file_name);
     }
     return jinja_render(t, &in, out, spans, f);
 }

@@ -36,11 +36,17 @@ struct chat_spans {
     size_t n, cap;
 };
 
-/* From chat_template.jinja, else tokenizer_config.json's chat_template (a string, or a list of
- * {name, template}: "default", and "tool_use" where tools are given). */
+/* As transformers: from chat_template.jinja, which is "default", and CHAT_FOLDER/NAME.jinja; where
+ * there are none, from tokenizer_config.json's chat_template (a string, or a list of {name,
+ * template}). Where tools are given, "tool_use" renders, if there is one; else "default". */
 enum status chat_open(struct chat **out, const struct blobs *files, struct fault *f);
 void chat_close(struct chat **c);
-bool chat_has_generation(const struct chat *c); /* the template has {% generation %} blocks */
+/* The template for such a conversation (tools may be NULL) has {% generation %} blocks. */
+bool chat_has_generation(const struct chat *c, const struct json *tools);
+
+#define CHAT_FOLDER "additional_chat_templates"
+/* Whether file is "additional_chat_templates/NAME.jinja"; its NAME, unless name is NULL. */
+bool chat_template_name(char *name, size_t size, const char *file);
 
 /* Appends the rendering to out, and its generation spans to spans if that is not NULL. */
 enum status chat_render(const struct chat *c, const struct json *messages, const struct json *tools,

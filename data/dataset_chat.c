@@ -156,11 +156,12 @@ static enum status turns_pass(struct chat_job *j, bool *prefix, int pass, struct
 static enum status chat_rows(struct chat_job *j, struct fault *f)
 {
     struct chat_spans spans = {0};
-    bool marked = chat_has_generation(j->d->o.chat), prefix = true;
-    enum status s = render(j, &j->whole, json_count(j->messages), false, &spans, f);
+    bool marked = chat_has_generation(j->d->o.chat, j->tools), prefix = true;
+    enum status s = render(j, &j->whole, json_count(j->messages), false,
+                           marked && j->d->o.mask_prompt ? &spans : NULL, f);
     if (s == ST_OK && marked) {
         s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
-        for (size_t i = 0; s == ST_OK && j->d->o.mask_prompt && i < spans.n; i++)
+        for (size_t i = 0; s == ST_OK && i < spans.n; i++)
             s = mark_span(j, &j->whole, spans.p[i], true, f);
         if (s == ST_OK)
             s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);

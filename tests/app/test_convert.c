@@ -69,6 +69,47 @@ static void test_round_trip(void **state)
     assert_true(program_same(BASE, program_file("copy.h5")));
 }
 
+/* Chat templates beside the default one live in a folder: they come along, "tool_use" renders where
+ * a row has tools, and merge writes them back. */
+static void test_templates(void **state)
+{
+    static const char *const names[] = {"chat_template.jinja",
+                                        "additional_chat_templates/rag.jinja",
+                                        "additional_chat_templates/tool_use.jinja"};
+    char folder[256], a[320], b[320];
+    const char *out = program_file("templates-out"), *base = program_file("templates.h5");
+    (void)state;
+    snprintf(folder, sizeof folder, "%s", program_checkpoint("templates"));
+    snprintf(a, sizeof a, "%s/additional_chat_templates", folder);
+    assert_int_equal(mkdir(a, 0777), 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(a, sizeof a, "%s/%s", folder, names[i]);
+        snprintf(b, sizeof b, "%d{%% for m in messages %%}{{ m.content }}{%% endfor %%}", i);
+        program_text(a, b);
+    }
+    snprintf(a, sizeof a, "%s/additional_chat_templates/readme.txt", folder);
+    program_text(a, "not a template");
+    WICK("import", folder, "-o", base, "--quiet");
+    program_done();
+    for (int tools = 0; tools < 2; tools++) {
+        program_text(program_file("rows.jsonl"),
+                     tools ? "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"},"
+                             "{\"role\": \"assistant\", \"content\": \"b\"}], \"tools\": []}"
+                           : "{\"prompt\": \"a\", \"completion\": \"b\"}");
+        WICK("tokenize", base, "--data", program_file("rows.jsonl"), "--mask-prompt");
+        program_done();
+        program_says(tools ? "  2\n" : "  0\n");
+    }
+    merge(base, NULL, out, "hf");
+    for (int i = 0; i < 3; i++) {
+        snprintf(a, sizeof a, "%s/%s", folder, names[i]);
+        snprintf(b, sizeof b, "%s/%s", out, names[i]);
+        assert_true(program_same(a, b));
+    }
+    snprintf(a, sizeof a, "%s/additional_chat_templates/readme.txt", out);
+    assert_false(program_there(a));
+}
+
 static void test_result(void **state)
 {
     (void)state;
@@ -298,10 +339,11 @@ static void test_inspect(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_result),
-        cmocka_unit_test(test_shards),      cmocka_unit_test(test_hub_cache),
-        cmocka_unit_test(test_dtypes),      cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_merge_again), cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_result),     cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_hub_cache),  cmocka_unit_test(test_dtypes),
+        cmocka_unit_test(test_merge),      cmocka_unit_test(test_merge_again),
+        cmocka_unit_test(test_inspect),
     };
     return program_run("convert", tests);
 }

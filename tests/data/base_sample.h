@@ -76,6 +76,8 @@ static inline enum status write_base(const char *path, struct fault *f)
     if (s == ST_OK)
         s = base_add_file(w, "empty", NULL, 0, f);
     if (s == ST_OK)
+        s = base_add_file(w, "additional_chat_templates/tool_use.jinja", "{{ x }}", 7, f);
+    if (s == ST_OK)
         s = base_commit(w, f);
     base_out_close(&w);
     return s;

@@ -61,7 +61,9 @@ static void test_round_trip(void **state)
     assert_string_equal(base_source(b), "Org/Name-\xc3\xa9");
     assert_string_equal(base_path(b), path);
     assert_true(strlen(base_created_by(b)) > 0);
-    assert_int_equal(base_files(b)->n, 2);
+    assert_int_equal(base_files(b)->n, 3);
+    assert_int_equal(blobs_find(base_files(b), "additional_chat_templates/tool_use.jinja")->size,
+                     7);
     assert_string_equal((const char *)blobs_find(base_files(b), "config.json")->data,
                         "{\"a\": 1}\n");
     assert_int_equal(blobs_find(base_files(b), "empty")->size, 0);

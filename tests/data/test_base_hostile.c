@@ -95,6 +95,33 @@ static void test_wrong_version(void **state)
     assert_refused(path, ST_UNSUPPORTED, "version 2");
 }
 
+/* Names are places where merge writes. */
+static void test_file_names(void **state)
+{
+    static const char *const names[] = {"additional_chat_templates:.jinja",
+                                        "additional_chat_templates:..jinja",
+                                        "additional_chat_templates:x"};
+    static const char *const refused[] = {"../x", "additional_chat_templates/../x.jinja",
+                                          "additional_chat_templates/x", "folder/x.jinja"};
+    struct fault f = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct base_out *w = NULL;
+        struct base *b = NULL;
+        assert_int_equal(base_create(&w, scratch_path("m.h5"), "llama", "s", &f), ST_OK);
+        assert_int_equal(base_add_file(w, names[i], "x", 1, &f), ST_OK);
+        assert_int_equal(base_commit(w, &f), ST_OK);
+        base_out_close(&w);
+        assert_int_equal(base_open(&b, scratch_path("m.h5"), &f), ST_FORMAT);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct base_out *w = NULL;
+        assert_int_equal(base_create(&w, scratch_path("m.h5"), "llama", "s", &f), ST_OK);
+        assert_int_equal(base_add_file(w, refused[i], "x", 1, &f), ST_FORMAT);
+        base_out_close(&w);
+    }
+}
+
 static void test_truncated(void **state)
 {
     (void)state;
@@ -225,8 +252,8 @@ static void test_short_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_not_a_base),     T(test_spoilt),  T(test_wrong_version),   T(test_truncated),
-        T(test_damaged_tensor), T(test_mutated), T(test_short_of_memory),
+        T(test_not_a_base), T(test_spoilt),         T(test_wrong_version), T(test_file_names),
+        T(test_truncated),  T(test_damaged_tensor), T(test_mutated),       T(test_short_of_memory),
     };
     return cmocka_run_group_tests_name("base_hostile", tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static void check_chat(const struct json *templates, const char *tokens, const s
     add(&files, "chat_template.jinja", json_string(json_get(templates, name)));
     add(&files, "tokenizer_config.json", tokens);
     assert_int_equal(chat_open(&c, &files, &f), ST_OK);
-    assert_true(chat_has_generation(c));
+    assert_true(chat_has_generation(c, NULL));
     enum status s =
         chat_render(c, json_get(e, "messages"), json_get(e, "tools"), &o, &out, &spans, &f);
     if (want) {
@@ -163,6 +163,73 @@ static void test_where_templates_are(void **state)
     s = once(&out, NULL, &f, HI, "null", NULL, "tokenizer_config.json", named, NULL);
     expect("plain", &out, s, &f);
     text_free(&out);
+    const char *by_name = "{\"chat_template\": {\"default\": \"plain\", \"tool_use\": \"tools\"}}";
+    s = once(&out, NULL, &f, HI, "[]", NULL, "tokenizer_config.json", by_name, NULL);
+    expect("tools", &out, s, &f);
+    text_free(&out);
+}
+
+/* chat_template.jinja with additional_chat_templates/NAME.jinja, as save_pretrained writes them. */
+static void test_additional_templates(void **state)
+{
+    (void)state;
+    struct fault f = {0};
+    struct text out = {0};
+    const char *config = "{\"chat_template\": [{\"name\": \"default\", \"template\": \"old\"},"
+                         "{\"name\": \"tool_use\", \"template\": \"old tools\"}]}";
+    const char *folder = "additional_chat_templates/tool_use.jinja",
+               *other = "additional_chat_templates/rag.jinja";
+    enum status s = once(&out, NULL, &f, HI, "[{}]", NULL, "tokenizer_config.json", config,
+                         "chat_template.jinja", "plain", folder, "{{ tools|length }} tools", other,
+                         "{% x %}", NULL);
+    expect("1 tools", &out, s, &f);
+    text_free(&out);
+    s = once(&out, NULL, &f, HI, NULL, NULL, "tokenizer_config.json", config, folder, "tools",
+             "chat_template.jinja", "plain", NULL);
+    expect("plain", &out, s, &f);
+    text_free(&out);
+    /* Files hide the whole list, also where it has a name that they have not. */
+    s = once(&out, NULL, &f, HI, "[{}]", NULL, "tokenizer_config.json", config,
+             "chat_template.jinja", "plain", NULL);
+    expect("plain", &out, s, &f);
+    text_free(&out);
+    s = once(&out, NULL, &f, HI, "[{}]", NULL, "tokenizer_config.json", config, other, "rag", NULL);
+    assert_int_equal(s, ST_ABSENT);
+    s = once(&out, NULL, &f, HI, NULL, NULL, "tokenizer_config.json", config, folder, "t", NULL);
+    assert_int_equal(s, ST_FORMAT);
+    assert_non_null(strstr(f.text, "\"default\""));
+    /* One that cannot be read is the trouble of those who give tools. */
+    s = once(&out, NULL, &f, HI, NULL, NULL, "chat_template.jinja", "plain", folder, "{% if %}",
+             NULL);
+    expect("plain", &out, s, &f);
+    text_free(&out);
+    s = once(&out, NULL, &f, HI, "[{}]", NULL, "chat_template.jinja", "plain", folder, "{% if %}",
+             NULL);
+    assert_int_equal(s, ST_FORMAT);
+    assert_non_null(strstr(f.text, folder));
+    assert_int_equal(out.n, 0);
+}
+
+static void test_template_names(void **state)
+{
+    static const char *const not_names[] = {
+        "chat_template.jinja",
+        "additional_chat_templates",
+        "additional_chat_templates/",
+        "additional_chat_templates/.jinja",
+        "additional_chat_templates/..jinja",
+        "additional_chat_templates/../x.jinja",
+        "additional_chat_templates/a/b.jinja",
+        "additional_chat_templates/a.txt",
+        "additional_chat_templatesXa.jinja",
+    };
+    char name[16];
+    (void)state;
+    for (size_t i = 0; i < sizeof not_names / sizeof *not_names; i++)
+        assert_false(chat_template_name(name, sizeof name, not_names[i]));
+    assert_true(chat_template_name(name, sizeof name, "additional_chat_templates/tool_use.jinja"));
+    assert_string_equal(name, "tool_use");
+    assert_false(chat_template_name(name, 8, "additional_chat_templates/tool_use.jinja"));
 }
 
 static void test_no_template(void **state)
@@ -262,9 +329,14 @@ static void test_spans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_transformers), cmocka_unit_test(test_where_templates_are),
-        cmocka_unit_test(test_no_template),     cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_messages),        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_as_transformers),
+        cmocka_unit_test(test_where_templates_are),
+        cmocka_unit_test(test_additional_templates),
+        cmocka_unit_test(test_template_names),
+        cmocka_unit_test(test_no_template),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_spans),
     };
     setenv("TZ", "UTC", 1);
     tzset();
