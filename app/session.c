@@ -26,8 +26,7 @@ enum status session_template(struct chat **out, const struct blobs *files, struc
     return ST_OK;
 }
 
-/* Where compiled device programs are kept; empty when there is no home. */
-static void find_cache(char *to, size_t size)
+void device_folder(char *to, size_t size)
 {
     const char *own = getenv("WICK_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     to[0] = '\0';
@@ -39,11 +38,9 @@ static void find_cache(char *to, size_t size)
         snprintf(to, size, "%s/.cache/wick", home);
 }
 
-enum status device_open(kern **k, const struct common *c, struct fault *f)
+enum status device_open_at(kern **k, const struct common *c, const char *folder, struct fault *f)
 {
-    char cache[1024];
-    find_cache(cache, sizeof cache);
-    struct kern_options o = {.threads = (int)c->threads, .cache_dir = cache[0] ? cache : NULL};
+    struct kern_options o = {.threads = (int)c->threads, .cache_dir = folder};
     o.precision = strcmp(c->precision, "f32") == 0    ? KERN_F32
                   : strcmp(c->precision, "bf16") == 0 ? KERN_BF16
                                                       : KERN_AUTO;
@@ -53,8 +50,16 @@ enum status device_open(kern **k, const struct common *c, struct fault *f)
     return st;
 }
 
+enum status device_open(kern **k, const struct common *c, struct fault *f)
+{
+    char folder[1024];
+    device_folder(folder, sizeof folder);
+    return device_open_at(k, c, folder[0] ? folder : NULL, f);
+}
+
 enum status session_device(struct session *s, const struct common *c, struct fault *f)
 {
+    s->common = *c;
     return device_open(&s->k, c, f);
 }
 
@@ -70,7 +75,7 @@ static void show_load(void *ctx, uint64_t done, uint64_t total)
     progress_at(p, done, "");
 }
 
-enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f)
+static enum status load(struct session *s, const struct model_shape *shape, struct fault *f)
 {
     struct progress p;
     struct model_progress mp = {show_load, &p};
@@ -78,6 +83,27 @@ enum status session_model(struct session *s, const struct model_shape *shape, st
     enum status st = model_open(&s->model, s->k, s->base, &s->config, s->adapters, shape, &mp, f);
     progress_end(&p);
     return st;
+}
+
+/* Whether the device is to blame, and the CPU may yet do it. */
+static bool may_leave_device(const struct session *s, enum status st)
+{
+    bool device = st == ST_NOMEM || st == ST_DEVICE || st == ST_NODEVICE || st == ST_UNSUPPORTED;
+    return device && strcmp(s->common.device, "auto") == 0 &&
+           strcmp(kern_info(s->k)->backend, "cpu") != 0;
+}
+
+enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f)
+{
+    enum status st = load(s, shape, f);
+    if (st == ST_OK || !may_leave_device(s, st))
+        return st;
+    console_note("%s: the CPU is used instead", f->text);
+    *f = (struct fault){0};
+    kern_close(&s->k);
+    s->common.device = "cpu";
+    st = device_open(&s->k, &s->common, f);
+    return st == ST_OK ? load(s, shape, f) : st;
 }
 
 void session_close(struct session *s)

@@ -29,6 +29,7 @@ struct common {
     }
 
 struct session {
+    struct common common; /* of session_device */
     struct base *base;
     struct model_config config;
     struct tokenizer *tokenizer;
@@ -41,7 +42,8 @@ struct session {
 enum status session_base(struct session *s, const char *path, struct fault *f);
 enum status session_device(struct session *s, const struct common *c, struct fault *f);
 enum status session_adapter(struct session *s, const char *dir, struct fault *f); /* NULL: none */
-/* Loads the weights with a progress bar. */
+/* Loads the weights with a progress bar. Where the device is "auto"'s choice and cannot take the model, the
+ * CPU does, and a line says why. */
 enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f);
 void session_close(struct session *s);
 
@@ -49,7 +51,12 @@ void session_close(struct session *s);
  * chat works without it. */
 enum status session_template(struct chat **out, const struct blobs *files, struct fault *f);
 
-/* Opens only a device, for commands without a base. */
+/* Opens only a device, for commands without a base; at: with compiled programs kept in a folder of one's
+ * own (NULL: none are kept). */
 enum status device_open(kern **k, const struct common *c, struct fault *f);
+enum status device_open_at(kern **k, const struct common *c, const char *folder, struct fault *f);
+
+/* Where compiled device programs are kept; empty when there is no home. */
+void device_folder(char *to, size_t size);
 
 #endif

@@ -217,6 +217,12 @@ void cpu_scratch_release(kern *k, size_t at)
     own(k)->scratch_used = at;
 }
 
+static size_t scratch_bytes(const kern *k, const struct kern_specs *s)
+{
+    size_t bytes = round_up(cpu_scratch_need(s)), have = own(k)->scratch_size;
+    return bytes > have ? bytes - have : 0;
+}
+
 static enum status prepare(kern *k, const struct kern_specs *s, struct fault *f)
 {
     struct cpu *c = own(k);
@@ -261,6 +267,7 @@ static const struct kern_device device = {
     .weight_load = weight_load,
     .weight_free = weight_free,
     .prepare = prepare,
+    .scratch_bytes = scratch_bytes,
     .rival = blas_rival,
 };
 

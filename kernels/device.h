@@ -35,6 +35,7 @@ struct kern_device {
                                struct fault *f);
     void (*weight_free)(kern *k, struct kweight *w);
     enum status (*prepare)(kern *k, const struct kern_specs *s, struct fault *f);
+    size_t (*scratch_bytes)(const kern *k, const struct kern_specs *s); /* that prepare adds */
     const struct kern_rival *(*rival)(void); /* gives NULL where none is installed; may be NULL */
 };
 

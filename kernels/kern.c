@@ -312,17 +312,41 @@ static enum status grow(kbuf **b, kern *k, enum dtype dtype, size_t count, struc
     return ST_OK;
 }
 
+/* What grow() would take. */
+static size_t more(const kbuf *b, enum dtype dtype, size_t count)
+{
+    return b && b->count >= count ? 0 : count * dtype_size(dtype);
+}
+
+/* Elements of the blocks' scratch. */
+static size_t mid_of(const struct kern_specs *s)
+{
+    return (size_t)s->rows * (size_t)(s->in_width > 0 ? s->in_width : s->width);
+}
+
+static size_t h_of(const struct kern_specs *s)
+{
+    return (size_t)s->rows * (size_t)s->rank;
+}
+
+uint64_t kern_prepare_bytes(const kern *k, const struct kern_specs *s)
+{
+    const struct kern_scratch *c = &k->state->scratch;
+    enum dtype act = k->state->info.activation;
+    return more(c->mid, act, mid_of(s)) + more(c->h, DT_F32, h_of(s)) +
+           more(c->dmid, act, s->backward ? mid_of(s) : 0) + k->state->device->scratch_bytes(k, s);
+}
+
 enum status kern_prepare(kern *k, const struct kern_specs *s, struct fault *f)
 {
     struct kern_scratch *c = &k->state->scratch;
     enum dtype act = k->state->info.activation;
-    int in = s->in_width > 0 ? s->in_width : s->width;
-    size_t mid = (size_t)s->rows * (size_t)in, h = (size_t)s->rows * (size_t)s->rank;
     if (s->rows < 0 || s->width < 0 || s->rank < 0 || s->heads < 0 || s->kv_heads < 0 ||
         s->head_dim < 0 || s->keys < 0 || s->vocab < 0 || s->hidden < 0)
         return fault_set(f, ST_RANGE, "kern_prepare on %s: a size is negative", k->state->info.id);
-    if (grow(&c->mid, k, act, mid, f) != ST_OK || grow(&c->h, k, DT_F32, h, f) != ST_OK ||
-        grow(&c->dmid, k, act, s->backward ? mid : 0, f) != ST_OK)
+    if (grow(&c->mid, k, act, mid_of(s), f) != ST_OK ||
+        grow(&c->h, k, DT_F32, h_of(s), f) != ST_OK ||
+        grow(&c->dmid, k, act, s->backward ? mid_of(s) : 0, f) != ST_OK)
         return f->code;
     return k->state->device->prepare(k, s, f);
 }

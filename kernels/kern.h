@@ -91,6 +91,7 @@ struct kern_info {
     char id[32];       /* "cpu", "opencl:0" */
     char name[128];    /* the processor's or the device's own name */
     char backend[16];  /* "cpu", "opencl" */
+    char platform[64]; /* of an OpenCL device: its driver's name; else empty */
     char version[128]; /* library or driver version */
     char tier[64];     /* "avx512", "base + OpenBLAS Sandybridge"; "portable" */
     char
@@ -180,6 +181,8 @@ struct kern_specs {
     bool dropout;
 };
 
+/* Bytes of device memory that kern_prepare will take beyond what is held: known before. */
+uint64_t kern_prepare_bytes(const kern *k, const struct kern_specs *s);
 /* Sizes the scratch, builds what must be built; fails before the first step or not at all. */
 enum status kern_prepare(kern *k, const struct kern_specs *s, struct fault *f);
 

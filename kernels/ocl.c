@@ -56,6 +56,7 @@ static void fill_info(struct kern_info *info, const struct ocl_device *d, int in
     snprintf(info->id, sizeof info->id, "opencl:%d", index);
     snprintf(info->name, sizeof info->name, "%s", d->name);
     snprintf(info->backend, sizeof info->backend, "opencl");
+    snprintf(info->platform, sizeof info->platform, "%s", d->platform_name);
     snprintf(info->version, sizeof info->version, "%.60s, %.60s", d->version, d->driver);
     snprintf(info->tier, sizeof info->tier, "%s", d->usable ? "portable" : "not usable");
     snprintf(info->limits, sizeof info->limits,
@@ -160,6 +161,7 @@ static const struct kern_device device = {
     .weight_load = ocl_weight_load,
     .weight_free = ocl_weight_free,
     .prepare = ocl_program_prepare,
+    .scratch_bytes = ocl_program_scratch,
     .rival = gemm_rival,
 };
 

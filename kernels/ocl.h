@@ -57,7 +57,7 @@ struct ocl_device {
     cl_platform_id platform;
     cl_device_id id;
     cl_device_type type;
-    char name[128], driver[64], version[64], platform_version[128];
+    char name[128], driver[64], version[64], platform_name[64], platform_version[128];
     size_t group_max;                        /* work-items of a group, at most */
     uint64_t memory, buffer_max, local_size; /* bytes; local_size of one group's local memory */
     int units;                               /* compute units */
@@ -224,6 +224,7 @@ void ocl_stage_deliver(kern *k, uint64_t mark); /* the reads before this mark, a
 void ocl_stage_close(kern *k);
 
 /* ocl_program.c */
+size_t ocl_program_scratch(const kern *k, const struct kern_specs *s);
 enum status ocl_program_prepare(kern *k, const struct kern_specs *s, struct fault *f);
 void ocl_program_close(kern *k);
 cl_kernel ocl_program_kernel(const kern *k,

@@ -43,6 +43,8 @@ static struct ocl_device describe(cl_platform_id platform, cl_device_id id)
     text_of(id, CL_DEVICE_NAME, d.name, sizeof d.name);
     text_of(id, CL_DRIVER_VERSION, d.driver, sizeof d.driver);
     text_of(id, CL_DEVICE_VERSION, d.version, sizeof d.version);
+    clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof d.platform_name - 1, d.platform_name,
+                      NULL);
     clGetPlatformInfo(platform, CL_PLATFORM_VERSION, sizeof d.platform_version - 1,
                       d.platform_version, NULL);
     sscanf(d.version, "OpenCL %4d.%4d", &major, &minor);

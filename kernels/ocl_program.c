@@ -234,14 +234,28 @@ static enum status prepare_one(kern *k, int i, const struct kern_specs *s, struc
     return ST_OK;
 }
 
-static enum status prepare_scratch(kern *k, const struct kern_specs *s, struct fault *f)
+/* Floats: ops use it in turn. */
+static size_t scratch_values(const kern *k, const struct kern_specs *s)
 {
-    struct ocl *o = ocl_own(k);
     size_t most = 0;
     for (int i = 0; i < SOURCES; i++) {
         size_t n = sources[i]->scratch ? sources[i]->scratch(k, s) : 0;
         most = n > most ? n : most;
     }
+    return most;
+}
+
+size_t ocl_program_scratch(const kern *k, const struct kern_specs *s)
+{
+    const kbuf *own = ocl_own(k)->scratch;
+    size_t most = scratch_values(k, s), have = own ? own->count : 0;
+    return most > have ? (most - have) * sizeof(float) : 0;
+}
+
+static enum status prepare_scratch(kern *k, const struct kern_specs *s, struct fault *f)
+{
+    struct ocl *o = ocl_own(k);
+    size_t most = scratch_values(k, s);
     if (most == 0 || (o->scratch && o->scratch->count >= most))
         return ST_OK;
     kbuf_free(&o->scratch); /* first, so that the two are never there at once */

@@ -85,7 +85,7 @@ static int largest(int a, int b)
     return a > b ? a : b;
 }
 
-static enum status prepare(struct model *m, struct fault *f)
+static struct kern_specs specs_of(const struct model *m)
 {
     struct kern_specs s = {.rows = m->shape.rows_max,
                            .heads = m->c.heads,
@@ -102,6 +102,12 @@ static enum status prepare(struct model *m, struct fault *f)
     for (int i = 0; i < m->c.layers; i++)
         for (int site = 0; site < SITES; site++)
             s.rank = largest(s.rank, klinear_rank(&m->layer[i].lin[site]));
+    return s;
+}
+
+static enum status prepare(struct model *m, struct fault *f)
+{
+    struct kern_specs s = specs_of(m);
     return kern_prepare(m->k, &s, f);
 }
 
@@ -134,9 +140,11 @@ static enum status check_memory(struct model *m, const struct tensor_source *s, 
 {
     const double mb = 1e6;
     uint64_t have = kern_info(m->k)->memory_bytes, weights = 0;
+    struct kern_specs specs = specs_of(m);
     if (weights_measure(&weights, m->k, s, &m->c, f) != ST_OK)
         return f->code;
-    uint64_t buffers = model_buffers_measure(m);
+    uint64_t buffers =
+        model_buffers_measure(m) + kern_prepare_bytes(m->k, &specs) + kern_memory(m->k).now;
     if (have == 0 || weights + buffers <= have)
         return ST_OK;
     fault_set(f, ST_NOMEM,

@@ -292,6 +292,13 @@ static void test_devices(void **state)
         has_texts(o, (const char *const[]){"id", "name", "backend", "version", "tier", NULL});
         assert_true(json_number(json_get(o, "memory_bytes"), 0) > 1e6);
         cpu = cpu || strcmp(json_string(json_get(o, "id")), "cpu") == 0;
+        if (strcmp(json_string(json_get(o, "backend")), "opencl") != 0)
+            continue;
+        const struct json *kept = json_get(o, "program_cache");
+        has_texts(o, (const char *const[]){"platform", "limits", NULL});
+        has_texts(kept, (const char *const[]){"folder", NULL});
+        assert_true(json_number(json_get(kept, "programs"), -1) >= 0);
+        assert_true(json_number(json_get(kept, "bytes"), -1) >= 0);
     }
     json_close(&doc);
     assert_true(cpu);
@@ -324,6 +331,20 @@ static void test_bench(void **state)
     json_close(&doc);
     WICK("bench", "train", "--shape", "configs/wickling/config.json", "--seq", "100000");
     program_refused(1, "--seq 100000 is more than the shape's", "shorter rows");
+    WICK("bench", "ops", "--only", "open", "--device", "cpu", "--json", "--quiet");
+    doc = program_json();
+    assert_true(program_number(doc, "cold_open_seconds") > 0);
+    assert_true(program_number(doc, "warm_open_seconds") > 0);
+    json_close(&doc);
+    WICK("bench", "ops", "--only", "softmax", "--device", "cpu", "--json", "--quiet");
+    doc = program_json();
+    assert_null(json_get(json_root(doc), "cold_open_seconds"));
+    const struct json *first = json_first(json_get(json_root(doc), "results"));
+    assert_string_equal(json_string(json_get(first, "op")), "softmax_fwd");
+    assert_true(json_number(json_get(first, "seconds"), 0) > 0);
+    json_close(&doc);
+    WICK("bench", "ops", "--only", "nonesuch", "--device", "cpu");
+    program_refused(1, "no op's name has \"nonesuch\" in it", "without --only");
 }
 
 int main(void)
