@@ -88,8 +88,11 @@ static void tell_plan(const struct train *t)
 {
     const struct adapters *a = t->session.adapters;
     const struct kern_info *info = kern_info(t->session.k);
-    console_note("%s on %s (%s), %d threads", t->session.config.family, info->name, info->tier,
-                 info->threads);
+    char need[32], have[32];
+    console_note("%s on %s (%s), %d threads; %s of its %s for weights and buffers",
+                 t->session.config.family, info->name, info->tier, info->threads,
+                 console_bytes(need, kern_memory(t->session.k).now),
+                 console_bytes(have, info->memory_bytes));
     console_note("%zu trainable numbers in %d adapters, scale %g; %lld steps of %lld rows",
                  adapters_values(a), adapters_count(a), adapters_scale(a), (long long)t->steps,
                  (long long)(t->set.batch_size * t->set.accumulate));
