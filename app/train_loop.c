@@ -22,6 +22,7 @@ struct loop {
     struct pending pending;
     double report_began; /* when the last report was made, and the input tokens since */
     int64_t report_tokens;
+    int64_t saved; /* the step of the last checkpoint; 0: none */
     bool stop_early;
 };
 
@@ -200,7 +201,10 @@ static enum status save(struct loop *l, struct fault *f)
     struct train *t = l->t;
     l->state->at = sampler_tell(t->sampler);
     l->state->seconds = console_now() - t->began;
-    return run_save(t->run, t, l->state, f);
+    enum status s = run_save(t->run, t, l->state, f);
+    if (s == ST_OK)
+        l->saved = l->state->step;
+    return s;
 }
 
 /* Evaluates and saves where that is due after `step`, which is then complete on disk if saved. A
@@ -243,9 +247,22 @@ static enum status interrupted(struct loop *l, struct fault *f)
     return fault_remedy(f, "go on with wick train --resume %s", run_path(l->t->run));
 }
 
+/* A device that fails or is lost takes the steps since the last checkpoint with it, no more. */
+static enum status device_failed(const struct loop *l, struct fault *f)
+{
+    const char *run = run_path(l->t->run);
+    if (l->saved == 0)
+        return fault_remedy(
+            f, "no step is saved yet: wick train --resume %s, here or with --device cpu", run);
+    return fault_remedy(f,
+                        "step %lld is saved: go on with wick train --resume %s, here or with "
+                        "--device cpu",
+                        (long long)l->saved, run);
+}
+
 enum status train_loop(struct train *t, struct train_state *state, struct fault *f)
 {
-    struct loop l = {.t = t, .state = state};
+    struct loop l = {.t = t, .state = state, .saved = state->step};
     l.stop_early = t->set.early_stop > 0 && state->stale >= t->set.early_stop;
     /* A GPU works on a step while the host prepares the next; on a CPU waiting costs nothing. */
     bool late = strcmp(kern_info(t->session.k)->backend, "cpu") != 0;
@@ -277,6 +294,8 @@ enum status train_loop(struct train *t, struct train_state *state, struct fault 
     }
     if (s == ST_OK && !state->finished)
         s = interrupted(&l, f);
+    if (s == ST_DEVICE)
+        s = device_failed(&l, f);
     progress_end(&l.bar);
     signals_defer(false);
     return s;

@@ -165,10 +165,11 @@ static const struct kern_device device = {
     .rival = gemm_rival,
 };
 
-/* What "auto" wants to know before it takes a device: that it compiles and computes. */
+/* What one wants to know before a device is taken: that it compiles and computes. */
 static enum status self_check(kern *k, struct fault *f)
 {
     const float sent[3] = {1.0f, -2.5f, 3e5f};
+    struct ocl_counts *c = &ocl_own(k)->counts;
     float got[3] = {0};
     kbuf *b = NULL;
     if (ocl_program_prepare(k, &(struct kern_specs){0}, f) != ST_OK ||
@@ -180,10 +181,13 @@ static enum status self_check(kern *k, struct fault *f)
     enum status s = kern_sync(k, f);
     kbuf_free(&b);
     for (int i = 0; s == ST_OK && i < 3; i++) {
-        if (!(got[i] == 4 * sent[i]))
-            s = fault_set(f, ST_DEVICE, "%s (%s) computes wrongly", k->state->info.id,
-                          k->state->info.name);
+        if (got[i] == 4 * sent[i])
+            continue;
+        fault_set(f, ST_DEVICE, "%s (%s) computes wrongly", k->state->info.id, k->state->info.name);
+        s = fault_remedy(f, "get another version of its driver, or use --device cpu");
     }
+    /* Opening ends here, and what is counted is counted from then on. */
+    *c = (struct ocl_counts){.built = c->built, .loaded = c->loaded};
     return s;
 }
 
@@ -219,7 +223,7 @@ static enum status start(kern *k, int index, const struct kern_options *opt, str
     if (err != CL_SUCCESS)
         return ocl_fault(f, k->state->info.id, err);
     take_tiers(k);
-    return index == OCL_GPU ? self_check(k, f) : ST_OK;
+    return self_check(k, f);
 }
 
 enum status ocl_open(kern *k, int index, const struct kern_options *o, struct fault *f)

@@ -74,5 +74,5 @@ void ocl_stick_lost(kern *k, cl_int err)
                "the device failed or was lost while computing (OpenCL error %d, %s)", (int)err,
                ocl_error(err));
     fault_remedy(&k->state->fault,
-                 "what was saved stands: resume from it, here or with --device cpu");
+                 "look at the driver's messages (dmesg), and try again or with --device cpu");
 }
