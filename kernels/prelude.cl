@@ -50,6 +50,21 @@ static inline void put4(global float *row, int c, int cols, float4 v)
         row[3 * d] = v.w;
 }
 
+/* p[0] ... p[3]; zeros for those beyond `left`. */
+static inline float4 first4(global const float *p, int left)
+{
+    float4 v = (float4)(0.0f);
+    if (left > 0)
+        v.x = p[0];
+    if (left > 1)
+        v.y = p[1];
+    if (left > 2)
+        v.z = p[2];
+    if (left > 3)
+        v.w = p[3];
+    return v;
+}
+
 static inline float sum4(float4 v)
 {
     return (v.x + v.y) + (v.z + v.w);

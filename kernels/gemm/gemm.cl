@@ -79,28 +79,13 @@ static inline float4 weight4(global const void *restrict w, long at, const int d
     return as_float4(convert_uint4(*(global const ushort4 *)((global const ushort *)w + at)) << 16);
 }
 
-/* p[0..3], those beyond `left` 0 */
-static inline float4 part4(global const float *restrict p, int left)
-{
-    float4 v = (float4)(0.0f);
-    if (left > 0)
-        v.x = p[0];
-    if (left > 1)
-        v.y = p[1];
-    if (left > 2)
-        v.z = p[2];
-    if (left > 3)
-        v.w = p[3];
-    return v;
-}
-
 /* Four of A's row; beyond the depth zeros. */
 static inline float4 input4(const struct operands *o, struct gemm_dims d, int row, int p)
 {
     global const float *restrict x = o->a + (long)row * o->lda + p;
     if ((d.flags & ALIGNED_A) && p + 4 <= d.depth)
         return *(global const float4 *)x;
-    return part4(x, d.depth - p);
+    return first4(x, d.depth - p);
 }
 
 /* ---- one step: global memory to registers, registers to local memory ----------------------------- */
@@ -167,17 +152,17 @@ static inline void fetch_lora(float4 *ra, float4 *rb, const struct operands *o,
     UNROLL
     for (int i = 0; i < QA; i++) {
         int q = l + ITEMS * i, r = min(row0 + q / (BK / 4), rows - 1), p = p0 + q % (BK / 4) * 4;
-        ra[i] = part4(o->h + (long)r * o->ldh + h0 + p, rank - p);
+        ra[i] = first4(o->h + (long)r * o->ldh + h0 + p, rank - p);
     }
     UNROLL
     for (int i = 0; i < QB; i++) {
         int q = l + ITEMS * i;
         if (nn) {
             int p = p0 + q / (BN / 4), c = col0 + q % (BN / 4) * 4;
-            rb[i] = part4(b + (long)p * lora->in + c, p < rank ? lora->in - c : 0);
+            rb[i] = first4(b + (long)p * lora->in + c, p < rank ? lora->in - c : 0);
         } else {
             int c = col0 + q / (BK / 4) - col, p = p0 + q % (BK / 4) * 4;
-            rb[i] = scale * part4(b + (long)c * rank + p, c >= 0 && c < cols ? rank - p : 0);
+            rb[i] = scale * first4(b + (long)c * rank + p, c >= 0 && c < cols ? rank - p : 0);
         }
     }
 }

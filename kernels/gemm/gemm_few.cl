@@ -55,18 +55,7 @@ INLINE float4 weight4(global const void *w, long at, const int dtype)
 
 INLINE float4 input4(global const float *p, int left, int aligned)
 {
-    float4 v = (float4)(0.0f);
-    if (aligned && left > 3)
-        return *(global const float4 *)p;
-    if (left > 0)
-        v.x = p[0];
-    if (left > 1)
-        v.y = p[1];
-    if (left > 2)
-        v.z = p[2];
-    if (left > 3)
-        v.w = p[3];
-    return v;
+    return aligned && left > 3 ? *(global const float4 *)p : first4(p, left);
 }
 
 /* acc [most] += x [most] . y */

@@ -37,20 +37,6 @@ struct lora_drop {
     float p, keep; /* p 0: none */
 };
 
-static inline float4 quad(global const float *p, int left)
-{
-    float4 v = (float4)(0.0f);
-    if (left > 0)
-        v.x = p[0];
-    if (left > 1)
-        v.y = p[1];
-    if (left > 2)
-        v.z = p[2];
-    if (left > 3)
-        v.w = p[3];
-    return v;
-}
-
 static inline float drop1(float x, struct lora_drop d, int id, ulong element)
 {
     uint4 w = philox(d.seed, d.stream | (ulong)id, element / 4);
@@ -119,7 +105,7 @@ static inline void stage_down(local float *tp, local float *tq, global const flo
         int r = row0 + i / (TK / 4), k = k0 + i % (TK / 4) * 4;
         float4 v = (float4)(0.0f);
         if (r < l->rows && k < depth) {
-            v = quad(p + (long)r * ldp + (back ? l->col[j] : 0) + k, depth - k);
+            v = first4(p + (long)r * ldp + (back ? l->col[j] : 0) + k, depth - k);
             if (d.p > 0.0f && !back)
                 v = drop4(v, d, l->id[j], (ulong)r * (ulong)l->in + (ulong)k);
         }
@@ -261,7 +247,7 @@ static inline void stage_outer(local float *tp, local float *tq, global const fl
         int r = r0 + i / (TM / 4), m = m0 + i % (TM / 4) * 4;
         float4 v = (float4)(0.0f);
         if (r < last && m < width) {
-            v = quad(p + (long)r * ldp + m, width - m);
+            v = first4(p + (long)r * ldp + m, width - m);
             if (d.p > 0.0f)
                 v = drop4(v, d, id, (ulong)r * (ulong)in + (ulong)m);
         }
@@ -270,7 +256,7 @@ static inline void stage_outer(local float *tp, local float *tq, global const fl
     for (int i = (int)get_local_id(0); i < TK * TN / 4; i += ITEMS) {
         int r = r0 + i / (TN / 4), n = n0 + i % (TN / 4) * 4;
         *(local float4 *)(tq + i / (TN / 4) * PITCH_N + i % (TN / 4) * 4) =
-            quad(q + (long)r * ldq + n, r < last ? rank - n : 0);
+            first4(q + (long)r * ldq + n, r < last ? rank - n : 0);
     }
 }
 
@@ -358,7 +344,7 @@ kernel void lora_dropped(MAT(float, dx), MAT(const float, g), VEC(const float, p
             float4 v = (float4)(0.0f);
             for (int n = 0; n < l.rank[j]; n++)
                 v += AT(g, r, l.at[j] + n) *
-                     quad(params_buf + params_at + l.a[j] + (long)n * l.in + c, l.in - c);
+                     first4(params_buf + params_at + l.a[j] + (long)n * l.in + c, l.in - c);
             sum += drop4(v, d, l.id[j], (ulong)r * (ulong)l.in + (ulong)c);
         }
         float e[4] = {sum.x, sum.y, sum.z, sum.w};
