@@ -216,31 +216,42 @@ static void word_lines(struct audit *a)
         "there is no row to train on");
 }
 
-static void word_ends(struct audit *a)
+/* Rows of the template that miss their end are counted by themselves: if the template never emits
+ * one, that is what is wrong, and else they are rows like others. */
+static void judge_ends(struct audit *a)
 {
     struct audit_finding *none = &a->found[AUDIT_TEMPLATE_EOS];
     struct audit_finding *missing = &a->found[AUDIT_MISSING_EOS];
-    const char *piece = a->o.eos_count > 0 ? tokenizer_piece(a->o.tokenizer, a->o.eos[0]) : NULL;
-    size_t rows = missing->count;
     if (a->o.eos_count == 0) {
         a->found[AUDIT_NO_EOS].count = 1;
-        missing->count = 0;
-        say(&a->found[AUDIT_NO_EOS], "give its config.json an eos_token_id, and import again",
-            "the model names no token to stop at: what is trained will not stop by itself");
-    } else if (rows > 0 && rows == a->whole && a->with_eos == 0 && a->o.chat) {
-        none->count = rows;
-        missing->count = 0;
-        say(none,
-            "set eos_token_id in generation_config.json to the token that ends a turn in the "
-            "template, and import again",
-            "the chat template never emits %.40s%s: the model would not learn to stop",
-            piece ? piece : "the EOS", a->o.eos_count > 1 ? ", or another EOS" : "");
-    } else if (rows > 0) {
-        missing->severity = rows == a->whole ? AUDIT_ERROR : AUDIT_WARNING;
-        say(missing, "end those rows with it, or see which token ends a turn: wick tokenize --data",
-            "%zu of %zu whole rows do not end in %.40s%s: the model does not learn to stop there",
-            rows, a->whole, piece ? piece : "EOS", a->o.eos_count > 1 ? " or another EOS" : "");
+        none->count = missing->count = 0;
+    } else if (a->ended > 0) {
+        for (size_t i = 0; i < none->places; i++)
+            audit_count(a, AUDIT_MISSING_EOS, none->place[i].path, none->place[i].line);
+        missing->count += none->count - none->places;
+        none->count = 0;
     }
+    none->places = 0; /* it is about the template */
+    missing->severity = missing->count == a->whole ? AUDIT_ERROR : AUDIT_WARNING;
+}
+
+static void word_ends(struct audit *a)
+{
+    const char *eos = a->o.eos_count > 0 ? tokenizer_piece(a->o.tokenizer, a->o.eos[0]) : NULL;
+    const char *others = a->o.eos_count > 1 ? " or another EOS" : "";
+    judge_ends(a);
+    eos = eos ? eos : "EOS";
+    size_t rows = a->found[AUDIT_MISSING_EOS].count;
+    say(&a->found[AUDIT_NO_EOS], "give its config.json an eos_token_id, and import again",
+        "the model names no token to stop at: what is trained will not stop by itself");
+    say(&a->found[AUDIT_TEMPLATE_EOS],
+        "set eos_token_id in generation_config.json to the token that ends a turn in the "
+        "template, and import again",
+        "the chat template never emits %.40s%s: the model would not learn to stop", eos, others);
+    say(&a->found[AUDIT_MISSING_EOS],
+        "end those rows with it, or see which token ends a turn: wick tokenize --data",
+        "%zu of %zu whole rows do not end in %.40s%s: the model does not learn to stop there", rows,
+        a->whole, eos, others);
 }
 
 static void word_rows(struct audit *a, const struct dataset *train, const struct dataset *valid)
@@ -303,6 +314,8 @@ enum status audit_run(struct audit *a, const struct dataset *train, const struct
     enum status s = audit_duplicates(a, train, valid, f);
     if (s == ST_OK)
         s = audit_embeddings(a, f);
+    if (s == ST_OK)
+        s = dataset_check(train, f);
     if (s != ST_OK)
         return s;
     word_lines(a);

@@ -30,13 +30,13 @@ struct audit {
     struct audit_finding found[AUDIT_KINDS]; /* counted here, told if the count is above 0 */
     const struct audit_finding *told[AUDIT_KINDS];
     size_t tellings;
-    struct special *special; /* texts of the special tokens */
+    struct special *special; /* texts of the special tokens, by length and then by bytes */
     size_t specials;
     bool special_first[256];   /* a special token begins with this byte */
     char special_seen[64];     /* the first that was met */
     struct audit_place *where; /* [vocab] a place of each token that occurs; path NULL: none */
-    size_t whole,
-        with_eos; /* rows that are not cut and have an end; those that hold an EOS at all */
+    size_t whole;              /* rows that are not cut and should have an end */
+    size_t templated, ended;   /* those of them from the chat template; that hold an EOS at all */
 };
 
 struct special {

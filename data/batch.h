@@ -1,5 +1,5 @@
 /* A micro-batch: documents laid end to end, no padding. What data/ makes and model/ computes with.
- * Every array is [rows] but index and labels ([labelled]) and line ([documents]). */
+ * Every array is [rows] but index and labels ([labelled]), line and path ([documents]). */
 #ifndef DATA_BATCH_H
 #define DATA_BATCH_H
 
@@ -14,7 +14,8 @@ struct batch {
     int32_t *index;  /* which rows those are, rising */
     int32_t *labels; /* the id each must predict */
     int documents;
-    int32_t *line; /* each document's line in its file, for messages */
+    int32_t *line;     /* each document's line in its file, for messages; NULL: not known */
+    const char **path; /* that file, borrowed; NULL: not known */
 };
 
 #endif

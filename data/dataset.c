@@ -8,7 +8,7 @@
 #include "data/dataset_impl.h"
 #include "data/json.h"
 
-static const size_t MEMORY_MAX = (size_t)256 << 20;
+static const size_t MEMORY_MAX = (size_t)64 << 20;
 
 enum status dataset_wrong(const struct dataset *d, int line, const char *what, const char *remedy,
                           struct fault *f)
@@ -74,6 +74,7 @@ static enum status add_line(void *ctx, const struct json *root, int line, struct
     enum status s = dataset_add_line(d, root, line, f);
     if (s != ST_OK)
         d->rows = before; /* a conversation's rows come all or none */
+    dataset_tell(d, d->lines);
     return s;
 }
 
@@ -88,32 +89,14 @@ static enum status skip_line(void *ctx, int line, struct fault *f)
     return ST_OK;
 }
 
-/* Plain text: one token stream cut at seq_max. A last piece of one token has nothing to predict. */
-static enum status add_stream(struct dataset *d, struct lines *l, struct fault *f)
+void dataset_tell(struct dataset *d, const struct lines *l)
 {
-    struct ids ids = {0};
-    struct text bytes = {0}, all = {0};
-    size_t most = (size_t)d->o.seq_max;
-    d->kind = "plain text";
-    enum status s = lines_rest(l, &bytes, f);
-    if (s == ST_OK) {
-        s = tokenizer_encode(d->o.tokenizer, &ids, bytes.p, bytes.n, TOKENIZER_ADD_SPECIAL, f);
-        if (s != ST_OK && s != ST_NOMEM)
-            fault_set(f, s, "%s is not a text in UTF-8", d->path);
-    }
-    text_free(&bytes);
-    if (s == ST_OK)
-        s = dataset_mark(&all, 0, ids.n < most ? ids.n : most, 1, f);
-    for (size_t at = 0; s == ST_OK && at + 1 < ids.n; at += most) {
-        size_t n = ids.n - at < most ? ids.n - at : most;
-        struct ids piece = {ids.p + at, n, n};
-        struct text target = {all.p, n, n};
-        if (n > 1)
-            s = dataset_add_row(d, &piece, &target, 1, f);
-    }
-    ids_free(&ids);
-    text_free(&all);
-    return s;
+    const struct dataset_progress *p = d->o.progress;
+    uint64_t done = lines_done(l), size = lines_size(l);
+    if (!p || !(done - d->told >= 1u << 20 || (done == size && d->told < size)))
+        return;
+    d->told = done;
+    p->fn(p->ctx, d->path, done, size);
 }
 
 /* Appends a file's rows. */
@@ -125,22 +108,26 @@ static enum status add_file(struct dataset *d, struct lines *l, const char *path
     d->part = p ? p : d->part;
     if (!copy)
         return fault_nomem(f, "a path", strlen(path));
-    p[d->parts++] = (struct dataset_part){.path = copy, .kind = "", .weight = weight};
+    bool stream = dataset_is_text(path);
+    p[d->parts++] =
+        (struct dataset_part){.path = copy, .kind = "", .stream = stream, .weight = weight};
     d->path = copy;
     d->kind = "";
+    d->lines = l;
+    d->told = 0;
     size_t before = d->rows;
     bool lenient = d->o.watch && d->o.watch->bad;
-    enum status s = dataset_is_text(path)
-                        ? add_stream(d, l, f)
-                        : dataset_each_line(l, path, add_line, lenient ? skip_line : NULL, d, f);
+    enum status s = stream ? dataset_add_stream(d, l, f)
+                           : dataset_each_line(l, path, add_line, lenient ? skip_line : NULL, d, f);
     d->part[d->parts - 1].kind = d->kind;
     unsigned char sum[4];
     for (int i = 0; i < 4; i++)
         sum[i] = (unsigned char)(lines_crc(l) >> 8 * i);
     d->identity = d->parts == 1 ? lines_crc(l) : crc32c(d->identity, sum, sizeof sum);
     if (s == ST_OK && d->rows == before && !lenient) {
-        fault_set(f, ST_FORMAT, "%s holds no rows", path);
-        s = fault_remedy(f, "it needs at least one line such as {\"text\": \"…\"}");
+        fault_set(f, ST_FORMAT, "%s holds no %s", path, stream ? "text to train on" : "rows");
+        s = fault_remedy(f, stream ? "it needs at least two tokens of text"
+                                   : "it needs at least one line such as {\"text\": \"…\"}");
     }
     return s;
 }
@@ -152,9 +139,8 @@ static enum status dataset_new(struct dataset **out, const struct dataset_option
     if (!d)
         return fault_nomem(f, "a dataset", sizeof *d);
     d->o = *o;
-    enum status s =
-        tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
-                        o->temp_folder && o->temp_folder[0] ? o->temp_folder : "/tmp", f);
+    enum status s = tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
+                                    o->temp_folder && o->temp_folder[0] ? o->temp_folder : NULL, f);
     if (s == ST_OK)
         *out = d;
     else
@@ -171,7 +157,8 @@ static enum status finish(struct dataset **out, struct dataset *d, enum status s
         dataset_close(&d);
         return s;
     }
-    d->o.watch = NULL; /* it need not live as long as the rows */
+    d->o.watch = NULL; /* they need not live as long as the rows */
+    d->o.progress = NULL;
     dataset_measure(d);
     *out = d;
     return ST_OK;
@@ -262,8 +249,7 @@ void dataset_measure(struct dataset *d)
         s.cut_tokens += (size_t)e->cut;
         s.longest = (size_t)e->n > s.longest ? (size_t)e->n : s.longest;
         bool begins = !last || last->line != e->line || last->file != e->file;
-        s.split += begins && next && next->line == e->line && next->file == e->file &&
-                   !dataset_is_text(p->path);
+        s.split += begins && next && next->line == e->line && next->file == e->file && !p->stream;
     }
     d->stats = s;
     name_kinds(d);
@@ -274,16 +260,24 @@ size_t dataset_rows(const struct dataset *d)
     return d->rows;
 }
 
-struct row dataset_row(const struct dataset *d, size_t i)
+struct row dataset_outline(const struct dataset *d, size_t i)
 {
     const struct row_entry *e = &d->row[i];
-    return (struct row){.ids = tokenstore_ids(d->store, e->at),
-                        .target = tokenstore_targets(d->store, e->at, (size_t)e->n),
-                        .n = e->n,
-                        .targets = e->targets,
-                        .cut = e->cut,
-                        .line = e->line,
-                        .file = e->file};
+    return (struct row){
+        .n = e->n, .targets = e->targets, .cut = e->cut, .line = e->line, .file = e->file};
+}
+
+struct row dataset_row(const struct dataset *d, size_t i)
+{
+    struct row r = dataset_outline(d, i);
+    r.ids = tokenstore_row(d->store, d->row[i].at, (size_t)r.n);
+    r.target = (const uint8_t *)(r.ids + r.n);
+    return r;
+}
+
+enum status dataset_check(const struct dataset *d, struct fault *f)
+{
+    return tokenstore_check(d->store, f);
 }
 
 struct dataset_stats dataset_stats(const struct dataset *d)

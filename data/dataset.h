@@ -12,7 +12,7 @@
  *
  * Files: .txt is plain text; anything else holds one JSON object a line, and a .json may hold one
  * array of objects. Each may be gzip'd (.jsonl.gz). Neither the file nor, beyond memory_max, its
- * tokens are ever held in memory whole (lines.h, tokenstore.h); a plain text is, once.
+ * tokens are ever held in memory whole (lines.h, textstream.h, tokenstore.h): 32 bytes a row are.
  *
  * The kind of a row is told by its keys, the first of these that fits; a file has rows of one kind:
  *   prompt/completion   {"prompt", "completion"}
@@ -67,16 +67,23 @@ struct dataset_watch {
     void (*bad)(void *ctx, const char *path, int line, bool targetless, const struct fault *why);
 };
 
+/* What reading tells, every megabyte: bytes of the file, as it is on the disk. */
+struct dataset_progress {
+    void (*fn)(void *ctx, const char *path, uint64_t done, uint64_t total);
+    void *ctx;
+};
+
 struct dataset_options {
     const struct tokenizer *tokenizer;
     const struct chat *chat; /* NULL: the model has no template */
     int seq_max;
     int vocab; /* ids at or above it are an error (the tokenizer does not fit) */
     bool mask_prompt;
-    time_t now;                        /* the date that templates may print */
-    size_t memory_max;                 /* bytes of tokens kept in memory; 0: 256 MiB */
-    const char *temp_folder;           /* where more than that goes; NULL, "": /tmp */
-    const struct dataset_watch *watch; /* NULL: nobody looks */
+    time_t now;              /* the date that templates may print */
+    size_t memory_max;       /* bytes of tokens kept in memory; 0: 64 MiB */
+    const char *temp_folder; /* where more than that goes; NULL, "": as tokenstore.h says */
+    const struct dataset_watch *watch;       /* NULL: nobody looks */
+    const struct dataset_progress *progress; /* NULL: nobody is told */
 };
 
 struct row {
@@ -84,7 +91,7 @@ struct row {
     const uint8_t *target; /* 1: this token is to be predicted */
     int n, targets;
     int cut;  /* tokens that were lost to seq_max */
-    int line; /* 1-based line of the file */
+    int line; /* 1-based line of the file; of a plain text, the one that the row begins in */
     int file; /* dataset_part(d, file) */
 };
 
@@ -119,7 +126,13 @@ enum status dataset_hold_out(struct dataset **held, struct dataset *d, double sh
                              struct fault *f);
 
 size_t dataset_rows(const struct dataset *d);
-struct row dataset_row(const struct dataset *d, size_t i); /* borrowed */
+/* Borrowed until three more rows were asked for. */
+struct row dataset_row(const struct dataset *d, size_t i);
+/* The same without its tokens (ids and target are NULL): from memory, always. */
+struct row dataset_outline(const struct dataset *d, size_t i);
+/* Whether all rows that were asked for could be read back from the temporary file; those that could
+ * not be were zeros. The sampler asks by itself. */
+enum status dataset_check(const struct dataset *d, struct fault *f);
 struct dataset_stats dataset_stats(const struct dataset *d);
 /* "text", "messages", …; with files of different kinds "messages and text". */
 const char *dataset_kind(const struct dataset *d);
@@ -130,6 +143,7 @@ uint32_t dataset_identity(const struct dataset *d);
 /* A file and the rows that came of it: [first, first + rows). */
 struct dataset_part {
     const char *path, *kind; /* borrowed */
+    bool stream;             /* a plain text: its rows are pieces, as long as seq_max lets them */
     double weight;
     size_t first, rows;
 };

@@ -105,10 +105,11 @@ enum status dataset_text(struct text *out, const char *path, struct fault *f)
 {
     struct lines *l = NULL;
     struct joined j = {out, path};
+    bool ended;
     enum status s = lines_open(&l, path, f);
     if (s == ST_OK)
         s = dataset_is_rows(path) ? dataset_each_line(l, path, join_line, NULL, &j, f)
-                                  : lines_rest(l, out, f);
+                                  : lines_text(l, out, SIZE_MAX, &ended, f);
     lines_close(&l);
     return s;
 }

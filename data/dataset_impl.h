@@ -14,6 +14,8 @@ struct row_entry {
 struct dataset {
     struct dataset_options o;
     const char *path; /* of the file being read */
+    uint64_t told;    /* how much of it options.progress knows of */
+    const struct lines *lines;
     const char *kind; /* of its first row; all its rows must be of it */
     bool targetless;  /* the line that just failed has nothing to predict, and is sound otherwise */
     struct dataset_part *part; /* paths are owned */
@@ -32,6 +34,12 @@ enum status dataset_wrong(const struct dataset *d, int line, const char *what, c
 /* The same for a line that is sound but for having nothing to predict. */
 enum status dataset_targetless(struct dataset *d, int line, const char *what, const char *remedy,
                                struct fault *f);
+
+/* Tells options.progress how far reading has come, if a megabyte was read or the end is there. */
+void dataset_tell(struct dataset *d, const struct lines *l);
+
+/* The rows of a plain text (dataset_stream.c). */
+enum status dataset_add_stream(struct dataset *d, struct lines *l, struct fault *f);
 
 /* Tokenizes one parsed line and appends its row or rows (dataset_kind.c). */
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f);

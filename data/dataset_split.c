@@ -11,7 +11,7 @@ static const uint64_t HOLD_OUT_STREAM = 0x484F4C444F5554ull;
 static bool same_line(const struct dataset *d, size_t i, size_t j)
 {
     const struct row_entry *a = &d->row[i], *b = &d->row[j];
-    return a->file == b->file && a->line == b->line && !dataset_is_text(d->part[a->file].path);
+    return a->file == b->file && a->line == b->line && !d->part[a->file].stream;
 }
 
 static size_t count_lines(const struct dataset *d)

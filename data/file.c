@@ -118,6 +118,15 @@ enum status file_read_blob(struct blobs *to, const char *path, const char *name,
     return s;
 }
 
+enum status file_open(int *fd, uint64_t *size, const char *path, struct fault *f)
+{
+    struct stat st;
+    enum status s = open_regular(fd, &st, path, f);
+    if (s == ST_OK)
+        *size = (uint64_t)st.st_size;
+    return s;
+}
+
 enum status file_map_open(struct file_map *m, const char *path, struct fault *f)
 {
     struct stat st;

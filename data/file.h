@@ -39,6 +39,9 @@ struct file_map {
     int fd; /* open for pread; -1 in a closed map */
 };
 
+/* A descriptor to read from and the file's size; the caller closes it. */
+enum status file_open(int *fd, uint64_t *size, const char *path, struct fault *f);
+
 enum status file_map_open(struct file_map *m, const char *path, struct fault *f);
 void file_map_close(struct file_map *m); /* safe on a zeroed or closed map */
 void file_map_release(const struct file_map *m, size_t at, size_t n); /* drops whole pages of it */

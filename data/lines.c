@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "data/crc32c.h"
@@ -16,7 +17,7 @@ static const uint64_t EXPANSION_FREE = 1u << 26;
 
 struct lines {
     char *path;
-    struct file_map file; /* its descriptor is read; the map only tells the size */
+    int fd; /* or -1 */
     const unsigned char *memory;
     uint64_t size, read; /* of the raw bytes */
     uint32_t crc;
@@ -53,7 +54,7 @@ static enum status read_raw(struct lines *l, size_t *n, struct fault *f)
         return ST_OK;
     if (l->memory)
         memcpy(l->raw, l->memory + l->read, *n);
-    else if (file_pread(l->file.fd, l->raw, *n, l->read, l->path, f) != ST_OK)
+    else if (file_pread(l->fd, l->raw, *n, l->read, l->path, f) != ST_OK)
         return f->code;
     l->crc = crc32c(l->crc, l->raw, *n);
     l->read += *n;
@@ -146,17 +147,17 @@ static enum status open_any(struct lines **out, const char *path, const void *by
     if (!l)
         return fault_nomem(f, "a reader of lines", sizeof *l);
     l->number = 1;
-    l->file.fd = -1;
+    l->fd = -1;
     l->memory = bytes;
     l->size = n;
     l->path = strdup(path);
     enum status s = l->path ? ST_OK : fault_nomem(f, "a path", strlen(path));
-    if (s == ST_OK && !bytes && (s = file_map_open(&l->file, path, f)) == ST_OK)
-        l->size = l->file.n;
+    if (s == ST_OK && !bytes)
+        s = file_open(&l->fd, &l->size, path, f);
     if (s == ST_OK && l->size >= 2 && bytes)
         memcpy(magic, bytes, 2);
     else if (s == ST_OK && l->size >= 2)
-        s = file_pread(l->file.fd, magic, 2, 0, path, f);
+        s = file_pread(l->fd, magic, 2, 0, path, f);
     l->zipped = magic[0] == 0x1f && magic[1] == 0x8b;
     if (s == ST_OK && !l->zipped && ends_with(path, ".gz"))
         s = not_whole(l, "it does not begin as one", f);
@@ -190,7 +191,8 @@ void lines_close(struct lines **l)
         return;
     if ((*l)->inflating)
         inflateEnd(&(*l)->z);
-    file_map_close(&(*l)->file);
+    if ((*l)->fd >= 0)
+        close((*l)->fd);
     text_free(&(*l)->buf);
     free((*l)->path);
     free(*l);
@@ -200,6 +202,16 @@ void lines_close(struct lines **l)
 uint32_t lines_crc(const struct lines *l)
 {
     return l->crc;
+}
+
+uint64_t lines_size(const struct lines *l)
+{
+    return l->size;
+}
+
+uint64_t lines_done(const struct lines *l)
+{
+    return l->read;
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -320,15 +332,18 @@ enum status lines_next(struct lines *l, struct line *at, struct fault *f)
     return l->array ? next_element(l, at, f) : next_line(l, at, f);
 }
 
-enum status lines_rest(struct lines *l, struct text *to, struct fault *f)
+enum status lines_text(struct lines *l, struct text *to, size_t n, bool *ended, struct fault *f)
 {
-    bool ended = false;
     enum status s = ST_OK;
-    while (s == ST_OK && !ended) {
-        s = text_add(to, l->buf.n > l->at ? l->buf.p + l->at : "", l->buf.n - l->at, f);
-        l->at = l->buf.n;
-        if (s == ST_OK)
-            s = fill(l, &ended, f);
+    *ended = false;
+    while (s == ST_OK && !*ended && n > 0) {
+        size_t part = l->buf.n - l->at < n ? l->buf.n - l->at : n;
+        if (part > 0)
+            s = text_add(to, l->buf.p + l->at, part, f);
+        l->at += part;
+        n -= part;
+        if (s == ST_OK && n > 0)
+            s = fill(l, ended, f);
     }
     return s;
 }

@@ -19,6 +19,7 @@
 #ifndef DATA_LINES_H
 #define DATA_LINES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,8 +43,11 @@ enum status lines_open_memory(struct lines **out, const char *path, const void *
 void lines_close(struct lines **l);
 
 enum status lines_next(struct lines *l, struct line *at, struct fault *f);
-/* Appends all that is left to *to, line ends included. */
-enum status lines_rest(struct lines *l, struct text *to, struct fault *f);
+/* Appends the next n bytes, line ends included, or all that are left, which *ended then tells. */
+enum status lines_text(struct lines *l, struct text *to, size_t n, bool *ended, struct fault *f);
+
 uint32_t lines_crc(const struct lines *l);
+uint64_t lines_size(const struct lines *l); /* of the file, as it is on the disk */
+uint64_t lines_done(const struct lines *l); /* how much of that was read */
 
 #endif

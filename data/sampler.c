@@ -86,7 +86,7 @@ static void lay_out(struct sampler *s, uint64_t epoch)
     permute(s, epoch);
     s->units = 0;
     for (size_t i = 0; i < s->rows; i++) {
-        int n = dataset_row(s->d, s->order[i]).n;
+        int n = dataset_outline(s->d, s->order[i]).n;
         if (i == 0 || !s->o.packing || used + n > s->o.seq_max) {
             s->first[s->units++] = (uint32_t)i;
             used = 0;
@@ -125,7 +125,7 @@ static enum status find_rows_max(struct sampler *s, struct fault *f)
         return fault_nomem(f, "row lengths", rows * sizeof *n);
     int64_t sum = 0, all = 0;
     for (size_t i = 0; i < rows; i++) {
-        struct row r = dataset_row(s->d, i);
+        struct row r = dataset_outline(s->d, i);
         n[i] = r.n;
         all += (int64_t)ceil(dataset_part(s->d, (size_t)r.file).weight) * r.n;
     }
@@ -218,10 +218,14 @@ static enum status grow(struct batch *b, int rows, int documents, struct fault *
     if (!p)
         return fault_nomem(f, "a batch", (size_t)documents * sizeof *b->line);
     b->line = p;
+    p = realloc(b->path, (size_t)documents * sizeof *b->path);
+    if (!p)
+        return fault_nomem(f, "a batch", (size_t)documents * sizeof *b->path);
+    b->path = p;
     return ST_OK;
 }
 
-static void add_document(struct batch *b, const struct row *r)
+static void add_document(struct batch *b, const struct row *r, const char *path)
 {
     int first = b->rows;
     for (int i = 0, n = useful_rows(r); i < n; i++) {
@@ -234,6 +238,7 @@ static void add_document(struct batch *b, const struct row *r)
             b->labels[b->labelled++] = r->ids[i + 1];
         }
     }
+    b->path[b->documents] = path;
     b->line[b->documents++] = r->line;
 }
 
@@ -245,13 +250,13 @@ static enum status fill(struct sampler *s, struct batch *b, struct fault *f)
         uint32_t from = s->first[s->at.cursor], to = s->first[s->at.cursor + 1];
         int more = 0;
         for (uint32_t i = from; i < to; i++)
-            more += dataset_row(s->d, s->order[i]).n;
+            more += dataset_outline(s->d, s->order[i]).n;
         enum status st = grow(b, b->rows + more, b->documents + (int)(to - from), f);
         if (st != ST_OK)
             return st;
         for (uint32_t i = from; i < to; i++) {
             struct row r = dataset_row(s->d, s->order[i]);
-            add_document(b, &r);
+            add_document(b, &r, dataset_part(s->d, (size_t)r.file).path);
         }
         if (++s->at.cursor == s->units) {
             s->at.cursor = 0;
@@ -285,7 +290,7 @@ enum status sampler_next(struct sampler *s, struct window *w, struct fault *f)
         w->micros++;
     }
     w->epoch = (double)s->at.epoch + (at_end(s) ? 0.0 : (double)s->at.cursor / (double)s->units);
-    return ST_OK;
+    return dataset_check(s->d, f);
 }
 
 void window_free(struct window *w)
@@ -298,6 +303,7 @@ void window_free(struct window *w)
         free(b->index);
         free(b->labels);
         free(b->line);
+        free(b->path);
     }
     free(w->micro);
     *w = (struct window){0};
@@ -338,7 +344,7 @@ double sampler_waste(const struct sampler *s)
         size_t to = s->units - from < batch ? s->units : from + batch;
         int longest = s->o.packing ? s->o.seq_max : 0;
         for (uint32_t i = s->first[from]; i < s->first[to]; i++) {
-            int n = dataset_row(s->d, s->order[i]).n;
+            int n = dataset_outline(s->d, s->order[i]).n;
             used += n;
             longest = n > longest ? n : longest;
         }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "data/file.h"
@@ -12,11 +11,16 @@
 
 /* A row is its ids, its marks, and zeros up to the next multiple of four: ids are aligned. */
 struct tokenstore {
-    struct text mem;    /* what is not in the file */
-    uint64_t in_file;   /* bytes */
-    unsigned char *map; /* after sealing, if there is a file */
+    struct text mem;  /* what is not in the file */
+    uint64_t in_file; /* bytes */
     const char *folder;
-    size_t limit;
+    size_t limit, longest; /* longest: bytes of a row */
+    /* After sealing, if there is a file: rows that were read back, [TOKENSTORE_VIEWS, longest], and
+     * which of them comes next. Reading from the file, not mapping it: neither the address space
+     * nor the resident set grows with the data, and a disk's fault is a fault and not a signal. */
+    unsigned char *views;
+    unsigned turn;
+    int failed; /* errno of the first row that could not be read back */
     int fd, users;
 };
 
@@ -29,7 +33,7 @@ enum status tokenstore_open(struct tokenstore **out, size_t limit, const char *f
     s->fd = -1;
     s->users = 1;
     s->limit = limit;
-    s->folder = folder;
+    s->folder = folder ? folder : access("/var/tmp", W_OK | X_OK) == 0 ? "/var/tmp" : "/tmp";
     *out = s;
     return ST_OK;
 }
@@ -46,10 +50,9 @@ void tokenstore_close(struct tokenstore **out)
     *out = NULL;
     if (!s || --s->users > 0)
         return;
-    if (s->map)
-        munmap(s->map, (size_t)s->in_file);
     if (s->fd >= 0)
         close(s->fd);
+    free(s->views);
     text_free(&s->mem);
     free(s);
 }
@@ -61,10 +64,12 @@ static enum status open_file(struct tokenstore *s, struct fault *f)
     if (st != ST_OK)
         return st;
     s->fd = mkostemp(path.p, O_CLOEXEC);
-    if (s->fd < 0)
-        st = file_fault(f, "make a temporary file in", s->folder, errno);
-    else
+    if (s->fd < 0) {
+        file_fault(f, "make a temporary file in", s->folder, errno);
+        st = fault_remedy(f, "set TMPDIR to a folder with room for the tokens of the data");
+    } else {
         unlink(path.p);
+    }
     text_free(&path);
     return st;
 }
@@ -90,6 +95,11 @@ static enum status spill(struct tokenstore *s, struct fault *f)
     return ST_OK;
 }
 
+static size_t row_bytes(size_t n)
+{
+    return n * (sizeof(int32_t) + 1);
+}
+
 enum status tokenstore_add(struct tokenstore *s, uint64_t *at, const int32_t *ids,
                            const char *target, size_t n, struct fault *f)
 {
@@ -102,11 +112,13 @@ enum status tokenstore_add(struct tokenstore *s, uint64_t *at, const int32_t *id
         st = text_add(&s->mem, target, n, f);
     if (st == ST_OK)
         st = text_add(&s->mem, "\0\0\0", (4 - n % 4) % 4, f);
-    if (st == ST_OK)
-        *at = where;
-    else
+    if (st != ST_OK) {
         s->mem.n = before;
-    return st;
+        return st;
+    }
+    *at = where;
+    s->longest = row_bytes(n) > s->longest ? row_bytes(n) : s->longest;
+    return ST_OK;
 }
 
 enum status tokenstore_seal(struct tokenstore *s, struct fault *f)
@@ -116,26 +128,38 @@ enum status tokenstore_seal(struct tokenstore *s, struct fault *f)
     if (spill(s, f) != ST_OK)
         return f->code;
     text_free(&s->mem);
-    void *p = mmap(NULL, (size_t)s->in_file, PROT_READ, MAP_SHARED, s->fd, 0);
-    if (p == MAP_FAILED)
-        return file_fault(f, "map the temporary file in", s->folder, errno);
-    s->map = p;
-    return ST_OK;
+    s->longest += (4 - s->longest % 4) % 4; /* so that every view is aligned */
+    s->views = calloc(TOKENSTORE_VIEWS, s->longest);
+    return s->views ? ST_OK : fault_nomem(f, "rows", TOKENSTORE_VIEWS * s->longest);
 }
 
-static const unsigned char *byte_at(const struct tokenstore *s, uint64_t at)
+const int32_t *tokenstore_row(struct tokenstore *s, uint64_t at, size_t n)
 {
-    return (s->map ? s->map : (const unsigned char *)s->mem.p) + at;
+    if (!s->views)
+        return (const int32_t *)(const void *)(s->mem.p + at);
+    unsigned char *view = s->views + s->longest * (s->turn++ % TOKENSTORE_VIEWS);
+    size_t bytes = row_bytes(n);
+    for (size_t done = 0; done < bytes;) {
+        ssize_t got = pread(s->fd, view + done, bytes - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            s->failed = s->failed ? s->failed : got < 0 ? errno : EIO;
+            memset(view, 0, bytes);
+            break;
+        }
+        done += (size_t)got;
+    }
+    return (const int32_t *)(const void *)view;
 }
 
-const int32_t *tokenstore_ids(const struct tokenstore *s, uint64_t at)
+enum status tokenstore_check(const struct tokenstore *s, struct fault *f)
 {
-    return (const int32_t *)(const void *)byte_at(s, at);
-}
-
-const uint8_t *tokenstore_targets(const struct tokenstore *s, uint64_t at, size_t n)
-{
-    return byte_at(s, at) + n * sizeof(int32_t);
+    if (!s->failed)
+        return ST_OK;
+    file_fault(f, "read the tokens of the data back from a temporary file in", s->folder,
+               s->failed);
+    return fault_remedy(f, "check that disk, or set TMPDIR to a folder on another");
 }
 
 bool tokenstore_spilled(const struct tokenstore *s)

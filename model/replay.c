@@ -40,12 +40,12 @@ static size_t first_bad(const float *x, size_t count)
 
 /* ---- what to say --------------------------------------------------------------------------- */
 
-static int line_of(const struct batch *b, int row)
+static int document_of(const struct batch *b, int row)
 {
     int doc = 0;
     for (int i = 1; i <= row; i++)
         doc += b->start[i] != b->start[i - 1];
-    return b->line && doc < b->documents ? (int)b->line[doc] : 0;
+    return doc < b->documents ? doc : -1;
 }
 
 /* The module that owns an output column of a site. */
@@ -85,10 +85,13 @@ static void describe(char *to, size_t size, const struct model *m, enum probe_at
 
 static void found(struct replay *r, const char *what, int row)
 {
-    int line = line_of(r->b, row);
-    if (line > 0)
+    int doc = document_of(r->b, row);
+    if (doc >= 0 && r->b->line && r->b->path)
+        fault_set(r->f, ST_NUMERIC, "%s is not finite at row %d (%s line %d)", what, row,
+                  r->b->path[doc], (int)r->b->line[doc]);
+    else if (doc >= 0 && r->b->line)
         fault_set(r->f, ST_NUMERIC, "%s is not finite at row %d (line %d of the data)", what, row,
-                  line);
+                  (int)r->b->line[doc]);
     else
         fault_set(r->f, ST_NUMERIC, "%s is not finite at row %d", what, row);
     fault_remedy(r->f,

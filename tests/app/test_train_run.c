@@ -179,6 +179,7 @@ static void test_not_finite(void **state)
 {
     const char *base = program_file("nan.h5"), *run = program_file("nan-run");
     const char *data = program_file("nan.jsonl");
+    char both[512];
     (void)state;
     make_nan_base(base);
     program_text(data,
@@ -188,9 +189,15 @@ static void test_not_finite(void **state)
          "--max-seq-length", "32", "--quiet");
     program_refused(1, "step 3: ", "");
     assert_non_null(strstr(program_said.err.p, "embed"));
-    assert_non_null(strstr(program_said.err.p, "line 3"));
+    assert_non_null(strstr(program_said.err.p, "nan.jsonl line 3"));
     assert_true(program_there(program_file("nan-run/checkpoints/00000002.h5")));
     assert_false(program_there(program_file("nan-run/checkpoints/00000003.h5")));
+    program_text(program_file("first.jsonl"), "{\"text\": \"a red lamp\"}\n");
+    program_text(program_file("second.jsonl"), "\n{\"text\": \"at 7 May\"}\n");
+    snprintf(both, sizeof both, "%s,%s", program_file("first.jsonl"), program_file("second.jsonl"));
+    WICK("train", "--model", base, "--data", both, "--output", program_file("nan-both"), "--rank",
+         "2", "--max-seq-length", "32", "--quiet");
+    program_refused(1, "second.jsonl line 2", "");
     WICK("eval", base, "--adapter", run, "--data", program_file("rows.jsonl"), "--quiet");
     program_refused(1, "is not finite", "");
     program_text(data, "{\"text\": \"a red lamp\"}\n");

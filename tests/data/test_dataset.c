@@ -33,6 +33,12 @@ static void text_rows(void **state)
     assert_int_equal(dataset_rows(d), 2); /* abc def, and g alone teaches nothing */
     assert_targets(d, 1, ".ef");
     dataset_close(&d);
+    d = open_text(&s, "a.txt", "a\n\nb\nc\n");
+    assert_int_equal(dataset_row(d, 0).line, 1);
+    assert_int_equal(dataset_row(d, 1).line, 3);
+    dataset_close(&d);
+    assert_refused(&s, "a.txt", "", "a.txt holds no text");
+    assert_refused(&s, "a.txt", "a", "a.txt holds no text");
     tear_down(&s);
 }
 

@@ -1,5 +1,4 @@
-/* Data as people have it: ShareGPT, Alpaca, arrays, gzip, several files, held-out lines, more
- * tokens than memory. */
+/* Data as people have it: ShareGPT, Alpaca, arrays, gzip, several files, held-out lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <sys/resource.h>
 #include <zlib.h>
 
 #include "tests/data/dataset_sample.h"
@@ -290,80 +288,6 @@ static void lines_are_held_out_whole(void **state)
     tear_down(&s);
 }
 
-static void tokens_beyond_the_limit_go_to_a_file(void **state)
-{
-    struct setup s = {0};
-    struct fault f = {0};
-    struct text content = {0};
-    (void)state;
-    make_tokenizer(&s, NULL);
-    for (int i = 0; i < 300; i++)
-        text_addf(&content, &f, "{\"text\":\"%.*s%d\"}\n", i % 31,
-                  "abcdefghijklmnopqrstuvwxyzabcde", i);
-    struct dataset *whole = open_text(&s, "t.jsonl", content.p), *d;
-    s.o.memory_max = 100;
-    s.o.temp_folder = scratch_folder;
-    int files = scratch_count();
-    d = open_text(&s, "t.jsonl", content.p);
-    assert_int_equal(scratch_count(), files); /* it has no name */
-    assert_int_equal(dataset_rows(d), 300);
-    for (size_t i = 0; i < 300; i++) {
-        struct row a = dataset_row(whole, i), b = dataset_row(d, i);
-        assert_int_equal(a.n, b.n);
-        assert_memory_equal(a.ids, b.ids, (size_t)a.n * sizeof *a.ids);
-        assert_memory_equal(a.target, b.target, (size_t)a.n);
-    }
-    dataset_close(&d);
-    s.o.temp_folder = scratch_path("nowhere");
-    assert_int_equal(dataset_open(&d, scratch_path("t.jsonl"), &s.o, &f), ST_ABSENT);
-    dataset_close(&whole);
-    text_free(&content);
-    tear_down(&s);
-}
-
-/* 24 MiB of tokens from a file of 5 MB, where private memory may grow by 16 MiB alone. */
-static void data_may_be_larger_than_memory(void **state)
-{
-    struct setup s = {0};
-    struct fault f = {0};
-    struct dataset *d = NULL;
-    struct rlimit old, low;
-    (void)state;
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    skip(); /* limits on memory mean nothing there */
-#endif
-    make_tokenizer(&s, NULL);
-    FILE *out = fopen(scratch_path("big.jsonl"), "w");
-    assert_non_null(out);
-    for (int i = 0; i < 5000; i++)
-        fprintf(out, "{\"text\":\"%01000d\"}\n", i);
-    assert_int_equal(fclose(out), 0);
-    s.o.seq_max = 2000;
-    long used = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    char line[128];
-    while (status && fgets(line, sizeof line, status))
-        sscanf(line, "VmData: %ld", &used);
-    if (status)
-        fclose(status);
-    assert_true(used > 0);
-    getrlimit(RLIMIT_DATA, &old);
-    low = old;
-    low.rlim_cur = (rlim_t)used * 1024 + (16 << 20);
-    assert_int_equal(setrlimit(RLIMIT_DATA, &low), 0);
-    enum status in_memory = dataset_open(&d, scratch_path("big.jsonl"), &s.o, &f);
-    dataset_close(&d);
-    s.o.memory_max = 1 << 20;
-    enum status in_file = dataset_open(&d, scratch_path("big.jsonl"), &s.o, &f);
-    setrlimit(RLIMIT_DATA, &old);
-    assert_int_equal(in_memory, ST_NOMEM);
-    assert_int_equal(in_file, ST_OK);
-    assert_int_equal(dataset_rows(d), 5000);
-    assert_true(dataset_row(d, 4999).ids[999] == '9');
-    dataset_close(&d);
-    tear_down(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,8 +297,6 @@ int main(void)
         TEST(files_are_found_with_their_weights),
         TEST(files_of_two_kinds_are_one_dataset),
         TEST(lines_are_held_out_whole),
-        TEST(tokens_beyond_the_limit_go_to_a_file),
-        TEST(data_may_be_larger_than_memory),
     };
     return cmocka_run_group_tests_name("dataset_kinds", tests, NULL, NULL);
 }
