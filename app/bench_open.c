@@ -21,7 +21,8 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return 0;
 }
 
-static enum status timed(double *out, const struct common *c, const char *folder, struct fault *f)
+static enum status timed(double *out, const struct common *c, const char *folder, enum dtype dtype,
+                         struct fault *f)
 {
     const struct kern_specs usual = {.rows = 64,
                                      .width = 8192,
@@ -32,6 +33,7 @@ static enum status timed(double *out, const struct common *c, const char *folder
                                      .keys = 64,
                                      .vocab = 32000,
                                      .hidden = 2048,
+                                     .dtypes = 1u << dtype,
                                      .backward = true,
                                      .dropout = true};
     kern *k = NULL;
@@ -46,7 +48,8 @@ static enum status timed(double *out, const struct common *c, const char *folder
     return s;
 }
 
-enum status bench_open(struct bench_open *out, const struct common *c, struct fault *f)
+enum status bench_open(struct bench_open *out, const struct common *c, enum dtype dtype,
+                       struct fault *f)
 {
     const char *tmp = getenv("TMPDIR");
     char folder[1024];
@@ -58,9 +61,9 @@ enum status bench_open(struct bench_open *out, const struct common *c, struct fa
     console_note("building every program, to see how long that takes");
     for (int i = 0; i < DRIVERS; i++)
         setenv(driver_folders[i], folder, 1);
-    enum status s = timed(&out->cold, c, folder, f);
+    enum status s = timed(&out->cold, c, folder, dtype, f);
     if (s == ST_OK)
-        s = timed(&out->warm, c, folder, f);
+        s = timed(&out->warm, c, folder, dtype, f);
     for (int i = 0; i < DRIVERS; i++)
         unsetenv(driver_folders[i]);
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);

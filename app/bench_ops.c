@@ -250,7 +250,7 @@ enum status bench_ops(const struct bench_ops *o, struct fault *f)
                 : strcmp(o->dtype, "f16") == 0 ? DT_F16
                                                : DT_F32;
     all->timed = !o->only || strstr("open", o->only);
-    enum status s = all->timed ? bench_open(&all->open, o->common, f) : ST_OK;
+    enum status s = all->timed ? bench_open(&all->open, o->common, opt.dtype, f) : ST_OK;
     if (s == ST_OK)
         s = device_open(&all->k, o->common, f);
     if (s == ST_OK)

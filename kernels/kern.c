@@ -287,6 +287,11 @@ void kweight_free(struct kweight **wp)
     *wp = NULL;
 }
 
+enum dtype kweight_dtype(const struct kweight *w)
+{
+    return w->dtype;
+}
+
 int kweight_rows(const struct kweight *w)
 {
     return w->rows;

@@ -163,6 +163,7 @@ size_t kweight_bytes(const kern *k, const struct kweight_spec *s);
 enum status kweight_load(struct kweight **out, kern *k, const struct kweight_spec *s,
                          struct fault *f);
 void kweight_free(struct kweight **w);
+enum dtype kweight_dtype(const struct kweight *w);
 int kweight_rows(const struct kweight *w);
 int kweight_cols(const struct kweight *w);
 
@@ -177,6 +178,7 @@ struct kern_specs {
     int heads, kv_heads, head_dim, keys; /* attention; keys: key rows */
     int vocab, hidden;                   /* linear_cross_entropy */
     size_t adapter_values;               /* length of the flat adapter buffers */
+    unsigned dtypes;                     /* of frozen matrices, a bit 1u << dtype each; 0: any */
     bool backward;
     bool dropout;
 };

@@ -105,9 +105,20 @@ static struct kern_specs specs_of(const struct model *m)
     return s;
 }
 
+/* The types that the loaded matrices have. */
+static unsigned dtypes_of(const struct weights *w)
+{
+    unsigned types = 1u << kweight_dtype(w->head);
+    for (int i = 0; i < w->layers; i++)
+        for (int site = 0; site < SITES; site++)
+            types |= 1u << kweight_dtype(w->layer[i].site[site]);
+    return types;
+}
+
 static enum status prepare(struct model *m, struct fault *f)
 {
     struct kern_specs s = specs_of(m);
+    s.dtypes = dtypes_of(m->w);
     return kern_prepare(m->k, &s, f);
 }
 

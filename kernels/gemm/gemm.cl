@@ -26,6 +26,9 @@
 #define KS   1  /* slices of the depth */
 #define BK   16 /* depth of a step */
 #endif
+#ifndef TYPES
+#define TYPES 7 /* of W that kernels are for: a bit 1 << DT_... each */
+#endif
 
 #define BM    (4 * LM * GM * WM)
 #define BN    (4 * LN * GN * WN)
@@ -337,7 +340,7 @@ static inline void product(local float *tiles, global float *c, int ldc, struct 
 
 #define JOIN(tile, name)  gemm_##tile##_##name
 #define NAMED(tile, name) JOIN(tile, name)
-/* The six entry points differ in the type of W and in its side: constants, once inlined. */
+/* The entry points differ in the type of W and in its side: constants, once inlined. */
 #define ENTRY(name, dtype, nn)                                                                   \
     kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void NAMED(TILE, name)(            \
         global float *c_buf, long c_at, int ldc, global const float *restrict a_buf, long a_at,  \
@@ -354,9 +357,15 @@ static inline void product(local float *tiles, global float *c, int ldc, struct 
         product((local float *)tiles, c_buf + c_at, ldc, o, bias_buf + bias_at, res_buf + res_at, \
                 ldres, d, lora, dtype, nn);                                                      \
     }
+#if TYPES & 1 << DT_F32
 ENTRY(nt_f32, DT_F32, 0)
-ENTRY(nt_f16, DT_F16, 0)
-ENTRY(nt_bf16, DT_BF16, 0)
 ENTRY(nn_f32, DT_F32, 1)
+#endif
+#if TYPES & 1 << DT_F16
+ENTRY(nt_f16, DT_F16, 0)
 ENTRY(nn_f16, DT_F16, 1)
+#endif
+#if TYPES & 1 << DT_BF16
+ENTRY(nt_bf16, DT_BF16, 0)
 ENTRY(nn_bf16, DT_BF16, 1)
+#endif

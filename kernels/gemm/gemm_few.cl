@@ -8,6 +8,9 @@
 #define LINE  32 /* lanes of a line */
 #define LINES 8  /* of a group */
 #endif
+#ifndef TYPES
+#define TYPES 7 /* of W that kernels are for: a bit 1 << DT_... each */
+#endif
 
 #define MOST     8           /* rows of A of a group */
 #define WIDE     4           /* rows of W of a line, where there are enough of them */
@@ -267,6 +270,12 @@ INLINE void group(local float *t, local float *hs, local float *bs, struct few *
     ENTRY(gemm_thin2_##type, dtype, WIDE, MOST, 2)
 ENTRY(gemm_down1, DT_F32, 0, MOST, 1)
 ENTRY(gemm_down2, DT_F32, 0, MOST, 2)
+#if TYPES & 1 << DT_F32
 ENTRIES(f32, DT_F32)
+#endif
+#if TYPES & 1 << DT_F16
 ENTRIES(f16, DT_F16)
+#endif
+#if TYPES & 1 << DT_BF16
 ENTRIES(bf16, DT_BF16)
+#endif

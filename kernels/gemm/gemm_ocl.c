@@ -71,14 +71,21 @@ static bool needed(const struct kern_specs *s)
     return s->width > 0 || s->vocab > 0;
 }
 
+/* Of W: its kernels are built for these alone. */
+static unsigned types(const struct kern_specs *s)
+{
+    return s->dtypes ? s->dtypes : 1u << DT_F32 | 1u << DT_F16 | 1u << DT_BF16;
+}
+
 static bool tile_options(const kern *k, const struct kern_specs *s, int tile, char *out,
                          size_t size)
 {
     const struct tile *t = &tiles[class_of(k)][tile];
     if (!needed(s) || t->bk == 0)
         return false;
-    snprintf(out, size, "-DTILE=%s -DLM=%d -DLN=%d -DWM=%d -DWN=%d -DGM=%d -DGN=%d -DKS=%d -DBK=%d",
-             tile_names[tile], t->lm, t->ln, t->wm, t->wn, t->gm, t->gn, t->ks, t->bk);
+    snprintf(out, size,
+             "-DTILE=%s -DLM=%d -DLN=%d -DWM=%d -DWN=%d -DGM=%d -DGN=%d -DKS=%d -DBK=%d -DTYPES=%u",
+             tile_names[tile], t->lm, t->ln, t->wm, t->wn, t->gm, t->gn, t->ks, t->bk, types(s));
     return true;
 }
 
@@ -121,7 +128,7 @@ static bool few_options(const kern *k, const struct kern_specs *s, char *out, si
 {
     if (!needed(s) || class_of(k) != WIDE)
         return false;
-    snprintf(out, size, "-DLINE=%d -DLINES=%d", FEW_LINE, FEW_LINES);
+    snprintf(out, size, "-DLINE=%d -DLINES=%d -DTYPES=%u", FEW_LINE, FEW_LINES, types(s));
     return true;
 }
 
