@@ -148,12 +148,18 @@ $(OUT)/tests/$(1)/%: $(OUT)/tests/$(1)/%.o $(CHECK_OBJ) $$(LINK_$(1))
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rule,$(room))))
 
-tests: $(TEST_BIN)
+# An OpenCL that fails when told to, for LD_PRELOAD; never sanitized (tests/app/shim.h).
+SHIM := $(if $(filter 1,$(OCL)),$(OUT)/tests/opencl_shim.so)
+$(OUT)/tests/opencl_shim.so: tests/opencl_shim.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=c11 -O1 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 
-check: $(OUT)/wick $(TEST_BIN)
+tests: $(TEST_BIN) $(SHIM)
+
+check: $(OUT)/wick $(TEST_BIN) $(SHIM)
 	@OUT=$(OUT) WICK=$(OUT)/wick scripts/run-tests $(TEST_BIN)
 
-check-slow: $(OUT)/wick $(OUT)/tests/app/test_resume
+check-slow: $(OUT)/wick $(SHIM) $(filter %/test_resume %/test_resume_ocl,$(TEST_BIN))
 	@OUT=$(OUT) WICK=$(OUT)/wick scripts/run-slow
 
 bench: $(OUT)/wick
