@@ -9,11 +9,11 @@ the same versions give the same files. A folder holds
                  tokenizer.json, tokenizer_config.json, generation_config.json
     init/ final/ PEFT adapters before and after the training run; init has a random, non-zero B
     train.jsonl, eval.txt
-    ref.json     numbers: see reference() below; every name in it says what it is
+    ref.json     numbers: see one_step() and after() below; their names say what they are
     ref.safetensors  logits [positions, vocab] for the two rows of ref.json's "ids", at "positions":
                  base.ROW, init.ROW (init's adapter), merged.0 (final merged in f32, not rounded),
                  rounded.0 (the same rounded once to the checkpoint's dtype where that is not f32;
-                 those of 50 steps have then no merged.0);
+                 small ones have then no merged.0);
                  and grad.KEY, the gradient of every adapter tensor of init for the loss over both
                  rows, KEY as PEFT saves it
 All references are computed in float64 from the files as written, so that 1e-4 is the reader's own.
@@ -62,7 +62,7 @@ def paragraph(rng, most):
 
 def texts_of(rng, spec):
     """18, or two thirds of that; short=True: by sixes, three short ones and three long."""
-    if "iters" not in spec["hp"]:
+    if not spec.get("small"):
         return [paragraph(rng, 2) for _ in range(18)]
     if not spec.get("short"):
         return [paragraph(rng, 2) for _ in range(12)]
@@ -152,7 +152,11 @@ def fill(model, gen):
 
 
 def rope_of_transformers4(config):
-    rope = config.pop("rope_parameters")
+    rope = config.pop("rope_parameters", None)
+    if rope is None:  # GPT-2
+        return
+    if "partial_rotary_factor" in rope:
+        config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
     if "full_attention" in rope:
         config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         rope = rope["full_attention"]
@@ -285,7 +289,7 @@ def one_step(folder, ids, positions, ref, tensors):
 def after(folder, spec, tok, special, ids, positions, ref, tensors):
     """What the final adapter says: merged logits, NLL in the modes of eval, greedy text."""
     hf, final = os.path.join(folder, "hf"), os.path.join(folder, "final")
-    own, small = getattr(torch, spec["dtype"]), "iters" in spec["hp"]
+    own, small = getattr(torch, spec["dtype"]), spec.get("small")
     for kind, dtype in (("merged", None), ("rounded", own)):
         if dtype != torch.float32 and not (small and dtype is None and own != torch.float32):
             model = merged(folder, final, dtype)
@@ -304,8 +308,7 @@ def after(folder, spec, tok, special, ids, positions, ref, tensors):
         ref["nll_llamacpp"] = oracle.nll_llamacpp(model, stream, 20, bos)
     ref["prompt"] = "Anouk lit a red lamp"
     ref["prompt_ids"] = tok.encode(ref["prompt"]).ids
-    config = json.load(open(os.path.join(hf, "config.json"), encoding="utf-8"))
-    eos = config.get("text_config", config)["eos_token_id"]
+    eos = model.config.get_text_config().eos_token_id
     eos = eos if isinstance(eos, list) else [eos]
     ref["greedy"], ref["greedy_gap"] = oracle.greedy(model, ref["prompt_ids"], 16, eos)
 
@@ -315,7 +318,7 @@ def make(name, spec):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "hf"))
     hf, hp, rng = os.path.join(folder, "hf"), {**HP, **spec["hp"]}, random.Random(spec["seed"])
-    size = 275 if "iters" in spec["hp"] else 295
+    size = 275 if spec.get("small") else 295
     tok, special = write_tokenizer(spec["tokenizer"], hf, spec["seed"], size)
     write_checkpoint(spec, hf, tok, special)
     texts = texts_of(rng, spec)

@@ -27,7 +27,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from peft import PeftModel  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
-from transformers import AutoModelForCausalLM, optimization  # noqa: E402
+from transformers import AutoModelForCausalLM, DynamicCache, optimization  # noqa: E402
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -45,9 +45,13 @@ def adapt(model, adapter, trainable=True):
     return PeftModel.from_pretrained(model, adapter, is_trainable=trainable).to(dtype).eval()
 
 
+def rope_is(model, *kinds):
+    return any(getattr(m, "rope_type", None) in kinds for m in model.modules()
+               if isinstance(getattr(m, "rope_type", None), str))  # fmt: skip
+
+
 def rope_minds_length(model):
-    kinds = [getattr(m, "rope_type", None) for m in model.modules()]
-    return "longrope" in kinds or "dynamic" in kinds
+    return rope_is(model, "longrope", "dynamic")
 
 
 def forget_lengths(model):
@@ -114,12 +118,22 @@ def nll_llamacpp(model, ids, ctx, bos):
     return out
 
 
+def next_logits(model, ids, cache):
+    """The last row of logits. Dynamic rope: as transformers generates, with keys that keep the
+    frequencies of the length that they were made for."""
+    if not rope_is(model, "dynamic"):
+        return logits(model, ids)[-1]
+    seen = cache.get_seq_length()
+    return model(torch.tensor([ids[seen:]]), past_key_values=cache).logits[0, -1]
+
+
 def greedy(model, ids, count, eos):
     """Greedy ids after the prompt, and the smallest gap between the two best logits on the way."""
-    ids, new, gap = list(ids), [], math.inf
+    ids, new, gap, cache = list(ids), [], math.inf, DynamicCache()
+    forget_lengths(model)
     with torch.no_grad():
         while len(new) < count and (not new or new[-1] not in eos):
-            top = logits(model, ids)[-1].topk(2)
+            top = next_logits(model, ids, cache).topk(2)
             gap = min(gap, float(top.values[0] - top.values[1]))
             new.append(int(top.indices[0]))
             ids.append(new[-1])

@@ -18,6 +18,12 @@
 
 enum { FIXTURE_PATH = 512, FIXTURE_ROWS = 400 };
 
+/* All that are committed. */
+#define FIXTURE_NAMES                                                                           \
+    "llama2", "llama3", "llama_linear", "llama_linear4", "llama_bias", "mistral", "qwen2",      \
+        "qwen3", "qwen3_untied", "qwen2_window", "qwen3_window", "llama_yarn", "llama_dynamic", \
+        "gemma2", "gemma3", "gemma3_parts", "phi3", "phi4", "smollm3", "gpt2"
+
 struct fixture {
     char dir[FIXTURE_PATH];
     struct blobs files;

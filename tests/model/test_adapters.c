@@ -238,8 +238,7 @@ static void saved_again(const char *name)
 static void as_peft_writes(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama_bias",   "qwen3_window", "gemma2",  "gemma3",
-                                        "gemma3_parts", "phi3",         "smollm3", "gpt2"};
+    static const char *const names[] = {FIXTURE_NAMES};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         saved_again(names[i]);
 }

@@ -1,22 +1,15 @@
-/* Every committed fixture on every CPU device: logits, gradients of one step and a training
- * run against what transformers + PEFT made of the same files. */
-#include "tests/model/fixture.h"
+/* Every committed fixture on every CPU device: logits, gradients of one step, a training run and the
+ * merged model against what transformers + PEFT made of the same files. */
+#include "tests/model/merged.h"
 
 #include "model/schedule.h"
 
 /* Others may be named on the command line: test_fixtures FOLDER NAME ... */
 static const char *folder = "tests/fixtures/model";
-#ifndef FIXTURE_NAMES
-#define FIXTURE_NAMES                                                                           \
-    "llama2", "llama3", "llama_linear", "llama_linear4", "llama_bias", "mistral", "qwen2",      \
-        "qwen3", "qwen3_untied", "qwen2_window", "qwen3_window", "llama_yarn", "llama_dynamic", \
-        "gemma2", "gemma3", "gemma3_parts", "phi3", "phi4", "smollm3", "gpt2"
-#endif
 static const char *const committed[] = {FIXTURE_NAMES};
 #ifndef FIXTURE_DEVICES /* test_fixtures_ocl.c has its own */
 #define FIXTURE_DEVICES "cpu:ref", "cpu"
-#define FIXTURE_SETUP   NULL
-#define FIXTURE_END     NULL
+#define FIXTURE_SETUP   scratch_make
 #endif
 static const char *const devices[] = {FIXTURE_DEVICES};
 
@@ -38,10 +31,10 @@ static void close_case(struct fixture *x, kern **k)
     fixture_close(x);
 }
 
-/* Logits of both rows of ref.json at its positions. */
-static void compare_logits(struct fixture *x, struct model *m, const char *kind)
+/* Logits of the first rows of ref.json's "ids" at its positions. */
+static void compare_logits(struct fixture *x, struct model *m, const char *kind, int rows)
 {
-    for (int row = 0; row < 2; row++) {
+    for (int row = 0; row < rows; row++) {
         struct rows r;
         char name[64];
         int32_t positions[8];
@@ -66,11 +59,11 @@ static void logits(void **state)
     kern *k;
     open_case(&x, &k, *state);
     struct model *m = fixture_model(&x, k, NULL, (struct model_shape){.rows_max = 64});
-    compare_logits(&x, m, "base");
+    compare_logits(&x, m, "base", 2);
     model_close(&m);
     struct adapters *a = fixture_adapters(&x, "init");
     m = fixture_model(&x, k, a, (struct model_shape){.rows_max = 64});
-    compare_logits(&x, m, "init");
+    compare_logits(&x, m, "init", 2);
     model_close(&m);
     adapters_free(&a);
     close_case(&x, &k);
@@ -172,7 +165,8 @@ static void compare_final(struct run *r, struct adapters *init)
         apart += d * d;
         way += w * w;
     }
-    assert_true(sqrt(apart / way) < 2e-4);
+    if (!(sqrt(apart / way) < 2e-4))
+        fail_msg("the trained adapter differs by %g of its way", sqrt(apart / way));
     free(got);
     adapters_free(&want);
 }
@@ -205,6 +199,31 @@ static void training(void **state)
     close_case(&x, &k);
 }
 
+/* The final adapter in the weights, which PEFT has done and rounded once to the files' type. */
+static void merging(void **state)
+{
+    struct fixture x;
+    kern *k;
+    struct merge_stats stats;
+    struct model *m = NULL;
+    struct model_shape shape = {.rows_max = 64};
+    open_case(&x, &k, *state);
+    struct base *b = base_from(&x);
+    struct adapters *a = fixture_adapters(&x, "final");
+    struct safetensors *st = merged(b, &x, a, &stats);
+    bool whole = safetensors_tensor(x.hf, 0)->dtype == DT_F32;
+    OK(model_open_files(&m, k, st, "merged", &x.c, NULL, &shape, &f));
+    compare_logits(&x, m, whole ? "merged" : "rounded", 1);
+    assert_int_equal(stats.tensors_merged, a->count);
+    assert_true(stats.delta_lost >= 0 && stats.delta_lost < (whole ? 1e-4 : 0.2));
+    assert_true(whole || stats.worst_lost >= stats.delta_lost);
+    model_close(&m);
+    safetensors_close(&st);
+    adapters_free(&a);
+    base_close(&b);
+    close_case(&x, &k);
+}
+
 int main(int argc, char **argv)
 {
     enum { COMMITTED = sizeof committed / sizeof *committed, MOST = 64 };
@@ -212,16 +231,18 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         CMUnitTestFunction fn;
-    } what[] = {{"logits", logits}, {"gradients", gradients}, {"training", training}};
-    static struct state state[MOST * DEVICES * 3];
-    static char title[MOST * DEVICES * 3][160];
-    static struct CMUnitTest tests[MOST * DEVICES * 3];
+    } what[] = {
+        {"logits", logits}, {"gradients", gradients}, {"training", training}, {"merging", merging}};
+    enum { WHAT = sizeof what / sizeof *what };
+    static struct state state[MOST * DEVICES * WHAT];
+    static char title[MOST * DEVICES * WHAT][160];
+    static struct CMUnitTest tests[MOST * DEVICES * WHAT];
     const char *const *names = argc > 2 ? (const char *const *)argv + 2 : committed;
     size_t count = argc > 2 ? (size_t)argc - 2 : COMMITTED, n = 0;
     folder = argc > 2 ? argv[1] : folder;
     for (size_t d = 0; d < DEVICES; d++) {
         for (size_t i = 0; i < count && i < MOST; i++) {
-            for (size_t w = 0; w < 3; w++, n++) {
+            for (size_t w = 0; w < WHAT; w++, n++) {
                 state[n] = (struct state){devices[d], names[i]};
                 snprintf(title[n], sizeof title[n], "%.100s/%s/%s", names[i], what[w].name,
                          devices[d]);
@@ -230,5 +251,5 @@ int main(int argc, char **argv)
             }
         }
     }
-    return _cmocka_run_group_tests("model fixtures", tests, n, FIXTURE_SETUP, FIXTURE_END);
+    return _cmocka_run_group_tests("model fixtures", tests, n, FIXTURE_SETUP, scratch_remove);
 }

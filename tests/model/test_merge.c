@@ -1,58 +1,6 @@
-/* Merged tensors: equal to transformers + PEFT's merge on the model's logits, bytes of other
- * tensors untouched, the share that rounding takes, damage named. */
+/* Merged tensors: bytes of others untouched, the share that rounding takes, damage named. (What they
+ * compute: test_fixtures.) */
 #include "tests/model/merged.h"
-
-/* Logits of the merged files at ref.json's positions of its first row. */
-static double against(struct fixture *x, const struct safetensors *st, const char *name)
-{
-    kern *k = check_open("cpu", 2);
-    struct model *m = NULL;
-    struct model_shape shape = {.rows_max = 64};
-    OK(model_open_files(&m, k, st, "merged", &x->c, NULL, &shape, &f));
-    struct rows r;
-    int32_t positions[8];
-    rows_clear(&r);
-    rows_add_json(&r, fixture_item(json_get(x->json, "ids"), 0));
-    int n = fixture_ids(positions, fixture_item(json_get(x->json, "positions"), 0));
-    size_t count = (size_t)n * (size_t)x->c.vocab;
-    float *got = malloc(count * sizeof *got);
-    assert_non_null(got);
-    OK(model_logits(m, &r.b, positions, n, got, &f));
-    double worst = worst_difference(got, fixture_tensor(x, name, count), count);
-    free(got);
-    model_close(&m);
-    kern_close(&k);
-    return worst;
-}
-
-static void against_peft(void **state)
-{
-    (void)state;
-    static const char *const names[] = {
-        "llama2", "llama_linear", "llama_bias",   "qwen3", "qwen2_window", "qwen3_window", "gpt2",
-        "gemma2", "gemma3",       "gemma3_parts", "phi3",  "phi4",         "smollm3"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct fixture x;
-        struct merge_stats stats;
-        char dir[FIXTURE_PATH];
-        snprintf(dir, sizeof dir, "tests/fixtures/model/%s", names[i]);
-        fixture_open(&x, dir);
-        struct base *b = base_from(&x);
-        struct adapters *a = fixture_adapters(&x, "final");
-        struct safetensors *st = merged(b, &x, a, &stats);
-        bool whole = safetensors_tensor(x.hf, 0)->dtype == DT_F32;
-        double worst = against(&x, st, whole ? "merged.0" : "rounded.0");
-        if (!(worst < 1e-5))
-            fail_msg("%s: merged logits differ by %g", names[i], worst);
-        assert_int_equal(stats.tensors_merged, a->count);
-        assert_true(stats.delta_lost >= 0 && stats.delta_lost < (whole ? 1e-4 : 0.2));
-        assert_true(whole || stats.worst_lost >= stats.delta_lost);
-        safetensors_close(&st);
-        adapters_free(&a);
-        base_close(&b);
-        fixture_close(&x);
-    }
-}
 
 /* Without an adapter, and for tensors that none touches, the bytes are the base's. */
 static void untouched(void **state)
@@ -175,8 +123,7 @@ static void damaged(void **state)
 int main(void)
 {
 #define IN_SCRATCH(fn) cmocka_unit_test_setup_teardown(fn, scratch_make, scratch_remove)
-    const struct CMUnitTest tests[] = {IN_SCRATCH(against_peft), IN_SCRATCH(untouched),
-                                       IN_SCRATCH(lost_to_rounding), IN_SCRATCH(not_finite),
-                                       IN_SCRATCH(damaged)};
+    const struct CMUnitTest tests[] = {IN_SCRATCH(untouched), IN_SCRATCH(lost_to_rounding),
+                                       IN_SCRATCH(not_finite), IN_SCRATCH(damaged)};
     return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
 }
