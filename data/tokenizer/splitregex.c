@@ -5,7 +5,7 @@
 
 #include "data/tokenizer/unicode.h"
 
-enum { STEPS_PER_BYTE = 1024, STEPS_LEAST = 1 << 20, INLINE_STATES = 128 };
+enum { STEPS_PER_BYTE = 1024, STEPS_LEAST = 1 << 24, INLINE_STATES = 128 };
 
 /* What to do when a path fails: go on at pc and at; of a REPEAT, give back down to low first. */
 struct state {
@@ -79,7 +79,7 @@ static enum status repeat(struct machine *m, uint32_t pc, size_t *at, bool *ok, 
     }
     *ok = taken >= code->min;
     *at = i;
-    if (*ok && taken > code->min)
+    if (*ok && taken > code->min && !code->possessive)
         return state_push(m, (struct state){.pc = pc, .repeat = true, .at = i, .low = low}, f);
     return ST_OK;
 }
@@ -106,16 +106,39 @@ static bool back(struct machine *m, size_t base, uint32_t *pc, size_t *at)
     return true;
 }
 
-/* Runs from pc on; *end is where the match ends. Look-ahead recurses, no deeper than the pattern's
- * groups. */
+static enum status run(struct machine *m, uint32_t pc, size_t at, bool *matched, size_t *end,
+                       struct fault *f);
+
+/* Look-ahead and atomic groups: they recurse, no deeper than the pattern's groups. */
+static enum status inner(struct machine *m, uint32_t pc, size_t *at, bool *ok, struct fault *f)
+{
+    const struct splitregex_code *code = &m->r->code[pc];
+    size_t end = *at;
+    bool matched;
+    if (run(m, pc + 1, *at, &matched, &end, f) != ST_OK)
+        return f->code;
+    *ok = matched != code->negated;
+    if (code->op == SPLITREGEX_ATOMIC && matched)
+        *at = end;
+    return ST_OK;
+}
+
+/* As in the library a line begins behind every \n but the last byte, and ends before each. */
+static bool line_is(const struct machine *m, size_t at, bool ends)
+{
+    if (ends)
+        return at == m->n || m->s[at] == '\n';
+    return at == 0 || (m->s[at - 1] == '\n' && at < m->n);
+}
+
+/* Runs from pc on; *end is where the match ends. */
 static enum status run(struct machine *m, uint32_t pc, size_t at, bool *matched, size_t *end,
                        struct fault *f)
 {
     size_t base = m->count;
     for (;;) {
         const struct splitregex_code *code = &m->r->code[pc];
-        bool ok = true, inner;
-        size_t ignored;
+        bool ok = true;
         enum status st = steps_take(m, f);
         switch (st == ST_OK ? code->op : SPLITREGEX_JUMP) {
         case SPLITREGEX_MATCH:
@@ -129,9 +152,13 @@ static enum status run(struct machine *m, uint32_t pc, size_t at, bool *matched,
             pc++;
             break;
         case SPLITREGEX_LOOK:
-            st = run(m, pc + 1, at, &inner, &ignored, f);
-            ok = st == ST_OK && inner != code->negated;
+        case SPLITREGEX_ATOMIC:
+            st = inner(m, pc, &at, &ok, f);
             pc = code->to;
+            break;
+        case SPLITREGEX_LINE:
+            ok = line_is(m, at, code->negated);
+            pc++;
             break;
         case SPLITREGEX_REPEAT:
             st = repeat(m, pc, &at, &ok, f);
@@ -152,6 +179,25 @@ uint64_t splitregex_steps(size_t n)
     return (uint64_t)n * STEPS_PER_BYTE + STEPS_LEAST;
 }
 
+/* Where to look next after no match at `at`. A pattern that begins with a run of unbounded length has
+ * failed behind every end that the run can have, so also for the starts inside it. */
+static enum status next_start(struct machine *m, size_t *at, struct fault *f)
+{
+    const struct splitregex_code *code = m->r->code;
+    bool ok;
+    if (code[0].op != SPLITREGEX_JUMP || code[0].to != 1 || code[1].op != SPLITREGEX_REPEAT ||
+        code[1].max != SPLITREGEX_NO_LIMIT) {
+        utf8_next(m->s, m->n, at);
+        return ST_OK;
+    }
+    size_t from = *at;
+    enum status st = repeat(m, 1, at, &ok, f);
+    m->count = 0;
+    if (*at == from)
+        utf8_next(m->s, m->n, at);
+    return st;
+}
+
 enum status splitregex_find(const struct splitregex *r, const char *s, size_t n, size_t *from,
                             size_t *to, uint64_t *steps, struct fault *f)
 {
@@ -164,7 +210,9 @@ enum status splitregex_find(const struct splitregex *r, const char *s, size_t n,
         st = run(&m, 0, at, &matched, to, f);
         if (matched || st != ST_OK)
             break;
-        utf8_next(s, n, &at);
+        st = next_start(&m, &at, f);
+        if (st != ST_OK)
+            break;
     }
     if (m.states != m.first)
         free(m.states);

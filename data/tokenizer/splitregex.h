@@ -7,10 +7,11 @@
  *     splitregex_find(r, s, n, &from, &to, &steps, f); // from == n: no match any more
  *     splitregex_close(&r);
  *
- * Known: literals, classes with ranges, \s \S \d \D \p{..} \P{..} by category, groups, (?i:...)
- * over ASCII, alternation, the greedy ? * + {m} {m,} {m,n}, look-ahead. What else a pattern holds,
- * and a pattern that can match nothing, is refused by name. A text has so many steps and no more,
- * so that no pattern can hang; ST_RANGE when they are spent. */
+ * Known: literals, . and classes with ranges, \s \S \d \D \p{..} \P{..} by category, ^ $ (of lines),
+ * groups, (?i:...) over ASCII, (?>...), alternation, the greedy ? * + {m} {m,} {m,n}, the possessive
+ * ?+ *+ ++, look-ahead. What else a pattern holds, and a pattern that can match nothing, is refused
+ * by name. A text has so many steps and no more, so that no pattern can hang; ST_RANGE when they
+ * are spent. */
 #ifndef DATA_TOKENIZER_SPLITREGEX_H
 #define DATA_TOKENIZER_SPLITREGEX_H
 
@@ -41,17 +42,22 @@ struct splitregex_set {
     uint32_t range, ranges; /* the first range and how many */
 };
 
+enum { SPLITREGEX_NO_LIMIT = INT32_MAX }; /* max of a REPEAT without one */
+
 enum splitregex_op {
     SPLITREGEX_REPEAT, /* min to max code points of a set, as many as go */
     SPLITREGEX_FORK,   /* goes on at the next, and at `to` if that fails */
     SPLITREGEX_JUMP,   /* to `to` */
     SPLITREGEX_LOOK,   /* runs what follows, up to its MATCH before `to`; goes on at `to` */
+    SPLITREGEX_ATOMIC, /* the same, but what it matched is taken */
+    SPLITREGEX_LINE,   /* a line begins here; negated: ends */
     SPLITREGEX_MATCH,
 };
 
 struct splitregex_code {
     enum splitregex_op op;
-    bool negated; /* LOOK */
+    bool negated;    /* LOOK, LINE */
+    bool possessive; /* REPEAT: gives nothing back */
     uint32_t set, min, max, to;
 };
 
