@@ -34,7 +34,8 @@ static enum status json_open(struct tokenizer *t, const struct json *root, const
         return fault_set(f, ST_UNSUPPORTED, "%s: version \"%.20s\" is not supported", where,
                          version);
     if (normalizer_open(&t->normalizer, json_get(root, "normalizer"), where, f) != ST_OK ||
-        pretokenizer_open(&t->pretokenizer, json_get(root, "pre_tokenizer"), where, f) != ST_OK ||
+        pretokenizer_open(&t->pretokenizer, json_get(root, "pre_tokenizer"), t->normalizer.n > 0,
+                          where, f) != ST_OK ||
         postprocessor_open(&t->post, json_get(root, "post_processor"), where, f) != ST_OK ||
         piecedecoder_open(&t->decoder, json_get(root, "decoder"), where, f) != ST_OK ||
         bpe_open(&t->bpe, json_get(root, "model"), t->pretokenizer.byte_level, where, f) != ST_OK)

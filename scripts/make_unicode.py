@@ -45,6 +45,21 @@ def word():
     return {c for c in POINTS if 1 not in t.encode("+" + chr(c)).ids and c != ord("+")}
 
 
+def odd_punctuation():
+    """Runs where the pre-tokenizer Punctuation and \\p{P}, in ASCII also \\p{S}, disagree."""
+    kept = set()
+    for piece, _ in pre_tokenizers.Punctuation("removed").pre_tokenize_str(ALL):
+        kept.update(map(ord, piece))
+    taken = matching(r"\p{P}") | {c for c in matching(r"\p{S}") if c < 128}
+    runs = []
+    for c in sorted((set(POINTS) - kept) ^ taken):
+        if runs and runs[-1][1] == c - 1:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c])
+    return runs
+
+
 def combining():
     """Code point -> rank of its combining class (1, 2, ...); only their order matters."""
     def later(a, b):  # the class of a is above that of b, both being above 0
@@ -150,7 +165,9 @@ def main():
     array("uint32_t", "unicode_decompose_pool", list(map(ord, pool)))
     array("uint32_t", "unicode_compose",
           [n for a, b in sorted(compose) for n in (a, b, compose[a, b])])
-    counts = [("MARKS", len(runs)), ("DECOMPOSE", len(decompose)), ("COMPOSE", len(compose)),
+    odd = odd_punctuation()
+    array("uint32_t", "unicode_odd", [n for run in odd for n in run])
+    counts = [("ODD", len(odd)), ("MARKS", len(runs)), ("DECOMPOSE", len(decompose)), ("COMPOSE", len(compose)),
               ("INDEX", len(index)), ("BLOCKS", len(blocks)), ("POOL", len(pool))]
     print("", file=sys.stderr)
     for name, n in counts:

@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+#include "data/tokenizer/bpe.h"
 #include "data/tokenizer/unicode.h"
 
 /* ---- matches ---------------------------------------------------------------------------------- */
 
 static bool one_matches(const struct pretokenizer_step *step, uint32_t c)
 {
+    if (step->match == MATCH_MARK)
+        return unicode_punctuation(c);
     return step->match == MATCH_SPACE ? unicode_space(c) : unicode_class(c) & UNICODE_NUMERIC;
 }
 
@@ -114,6 +117,15 @@ static enum status split_run(struct pretokenizer_run *run, size_t k, const struc
 
 /* ---- steps ------------------------------------------------------------------------------------ */
 
+/* Rewriting takes steps, too: cuts and prefixes in turn make a text longer without end. */
+static enum status steps_take(struct pretokenizer_run *run, size_t n, struct fault *f)
+{
+    if (run->steps < n)
+        return fault_set(f, ST_RANGE, "the pre-tokenizers of the tokenizer take too many steps");
+    run->steps -= n;
+    return ST_OK;
+}
+
 /* Puts the prefix before the piece and Metaspace's mark in the place of its spaces. */
 static enum status rewrite(struct pretokenizer_run *run, size_t k, struct normalized *piece,
                            struct fault *f)
@@ -131,12 +143,33 @@ static enum status rewrite(struct pretokenizer_run *run, size_t k, struct normal
     out->text.n = out->ends.n = 0;
     if (!prepend && !replace)
         return ST_OK;
+    if (steps_take(run, piece->n, f) != ST_OK)
+        return f->code;
     if (prepend && normalizer_prepend(out, piece, &step->prefix, f) != ST_OK)
         return f->code;
     enum status st = normalizer_replace(out, piece, &space, replace ? &step->literal : &space, f);
     if (st == ST_OK)
         rewritten_take(piece, out);
     return st;
+}
+
+/* Bytes to characters of the alphabet, for parts that come after ByteLevel. */
+static enum status alphabet_run(struct pretokenizer_run *run, size_t k, struct normalized *piece,
+                                struct fault *f)
+{
+    struct rewritten *out = &run->buffers[k];
+    out->text.n = out->ends.n = 0;
+    if (steps_take(run, piece->n, f) != ST_OK)
+        return f->code;
+    for (size_t i = 0; i < piece->n; i++) {
+        if (text_addc(&out->text, bpe_char_of((unsigned char)piece->s[i]), f) != ST_OK)
+            return f->code;
+        while (piece->ends && out->ends.n < out->text.n)
+            if (ids_add(&out->ends, piece->ends[i], f) != ST_OK)
+                return f->code;
+    }
+    rewritten_take(piece, out);
+    return ST_OK;
 }
 
 static enum status piece_run(struct pretokenizer_run *run, size_t k, struct normalized piece,
@@ -146,6 +179,8 @@ static enum status piece_run(struct pretokenizer_run *run, size_t k, struct norm
         return run->emit(run->context, &piece, f);
     const struct pretokenizer_step *step = &run->p->steps[k];
     if ((step->metaspace || step->prepend != PREPEND_NEVER) && rewrite(run, k, &piece, f) != ST_OK)
+        return f->code;
+    if (step->alphabet && alphabet_run(run, k, &piece, f) != ST_OK)
         return f->code;
     return step->splits ? split_run(run, k, &piece, f) : piece_run(run, k + 1, piece, f);
 }

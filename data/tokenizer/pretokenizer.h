@@ -1,12 +1,12 @@
 /* Pre-tokenizers: where a text is cut into the words that the model sees one by one.
  *
- *     pretokenizer_open(&p, json_get(root, "pre_tokenizer"), "tokenizer.json", f);
+ *     pretokenizer_open(&p, json_get(root, "pre_tokenizer"), false, "tokenizer.json", f);
  *     struct pretokenizer_run run = {.p = &p, .emit = word, ..., .steps = splitregex_steps(n)};
  *     pretokenizer_run(&run, &piece, f);                // calls word() for each word, in order
  *     pretokenizer_run_close(&run);
  *     pretokenizer_close(&p);
  *
- * ByteLevel, which has to be the last part, hands on plain bytes: the model knows the alphabet. */
+ * ByteLevel hands on plain bytes when it is the last part: the model knows the alphabet. */
 #ifndef DATA_TOKENIZER_PRETOKENIZER_H
 #define DATA_TOKENIZER_PRETOKENIZER_H
 
@@ -23,6 +23,7 @@ enum pretokenizer_match {
     MATCH_LITERAL, /* a string */
     MATCH_NUMERIC, /* one character that Rust calls numeric */
     MATCH_SPACE,   /* one character of white space */
+    MATCH_MARK,    /* one character of punctuation */
 };
 
 enum pretokenizer_behavior {
@@ -46,6 +47,7 @@ struct pretokenizer_step {
     bool metaspace;      /* replace ' ' by the literal first */
     enum pretokenizer_prepend prepend;
     struct text prefix; /* what prepend puts before a piece that does not start with it */
+    bool alphabet;      /* writes bytes as characters of ByteLevel's alphabet */
 };
 
 struct pretokenizer {
@@ -61,13 +63,14 @@ struct pretokenizer_run {
     const struct pretokenizer *p;
     pretokenizer_emit *emit;
     void *context;
-    uint64_t steps; /* left for patterns: splitregex_steps of the text */
+    uint64_t steps; /* left for patterns and rewriting: splitregex_steps of the text */
     struct rewritten buffers[PRETOKENIZER_STEPS]; /* one per step */
 };
 
-/* null is no step at all. Parts and patterns that are not known: ST_UNSUPPORTED. */
-enum status pretokenizer_open(struct pretokenizer *p, const struct json *v, const char *where,
-                              struct fault *f);
+/* null is no step at all. Parts and patterns that are not known: ST_UNSUPPORTED. rewritten: there is
+ * a normalizer. */
+enum status pretokenizer_open(struct pretokenizer *p, const struct json *v, bool rewritten,
+                              const char *where, struct fault *f);
 
 /* The two that vocab.json and merges.txt need: ByteLevel with its own regex, or Split by another
  * one and then ByteLevel. */

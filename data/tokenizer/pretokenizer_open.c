@@ -36,23 +36,31 @@ static enum status regex_set(struct pretokenizer_step *step, const char *regex, 
     return step->scan ? ST_OK : splitregex_open(&step->regex, regex, where, f);
 }
 
-static enum status split_read(struct pretokenizer_step *step, const struct json *v,
-                              const char *where, struct fault *f)
+static enum status behavior_read(struct pretokenizer_step *step, const char *behavior,
+                                 const char *where, struct fault *f)
 {
     static const char *const names[] = {"Removed", "Isolated", "MergedWithPrevious",
                                         "MergedWithNext", "Contiguous"};
-    const char *string, *regex, *behavior = json_string(json_get(v, "behavior"));
     size_t i = 0;
-    if (normalizer_pattern(&string, &regex, v, "the pre-tokenizer Split", where, f) != ST_OK ||
-        flag_read(&step->invert, v, "invert", true, where, f) != ST_OK)
-        return f->code;
     while (i < 5 && !(behavior && strcmp(behavior, names[i]) == 0))
         i++;
     if (i == 5)
-        return fault_set(f, ST_UNSUPPORTED, "%s: the Split behavior \"%.40s\" is not supported",
-                         where, behavior ? behavior : "");
+        return fault_set(f, ST_UNSUPPORTED,
+                         "%s: the behavior \"%.40s\" of a split is not supported", where,
+                         behavior ? behavior : "");
     step->splits = true;
     step->behavior = (enum pretokenizer_behavior)i;
+    return ST_OK;
+}
+
+static enum status split_read(struct pretokenizer_step *step, const struct json *v,
+                              const char *where, struct fault *f)
+{
+    const char *string, *regex;
+    if (normalizer_pattern(&string, &regex, v, "the pre-tokenizer Split", where, f) != ST_OK ||
+        flag_read(&step->invert, v, "invert", true, where, f) != ST_OK ||
+        behavior_read(step, json_string(json_get(v, "behavior")), where, f) != ST_OK)
+        return f->code;
     if (regex)
         return regex_set(step, regex, where, f);
     step->match = MATCH_LITERAL;
@@ -145,16 +153,37 @@ static enum status delimiter_read(struct pretokenizer_step *step, const struct j
     return text_adds(&step->literal, s, f);
 }
 
+static enum status punctuation_read(struct pretokenizer_step *step, const struct json *v,
+                                    const char *where, struct fault *f)
+{
+    const struct json *behavior = json_get(v, "behavior");
+    step->match = MATCH_MARK;
+    return behavior_read(step, behavior ? json_string(behavior) : "Isolated", where, f);
+}
+
+/* The first part after a ByteLevel sees the alphabet, and so do those behind it and the model. */
+static enum status alphabet_add(struct pretokenizer *p, const char *where, struct fault *f)
+{
+    struct pretokenizer_step *step = p->byte_level ? step_add(p, where, f) : NULL;
+    if (!p->byte_level)
+        return ST_OK;
+    if (!step)
+        return f->code;
+    step->alphabet = true;
+    p->byte_level = false;
+    return ST_OK;
+}
+
 static enum status step_read(struct pretokenizer *p, const struct json *v, const char *type,
                              const char *where, struct fault *f)
 {
-    if (p->byte_level)
-        return fault_set(f, ST_UNSUPPORTED,
-                         "%s: the pre-tokenizer \"%.40s\" after ByteLevel is not supported", where,
-                         type);
+    if (alphabet_add(p, where, f) != ST_OK)
+        return f->code;
     struct pretokenizer_step *step = step_add(p, where, f);
     if (!step)
         return f->code;
+    if (strcmp(type, "Punctuation") == 0)
+        return punctuation_read(step, v, where, f);
     if (strcmp(type, "Split") == 0)
         return split_read(step, v, where, f);
     if (strcmp(type, "Digits") == 0)
@@ -196,11 +225,33 @@ static enum status any_read(struct pretokenizer *p, const struct json *v, const 
     return ST_OK;
 }
 
-enum status pretokenizer_open(struct pretokenizer *p, const struct json *v, const char *where,
-                              struct fault *f)
+/* Where the text's first character has become several before a Metaspace "first" sees it cut, each
+ * of them would be the first. */
+static enum status first_check(const struct pretokenizer *p, bool rewritten, const char *where,
+                               struct fault *f)
+{
+    bool cut = false;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct pretokenizer_step *step = &p->steps[i];
+        if (step->metaspace && step->prepend == PREPEND_FIRST && cut && rewritten)
+            return fault_set(
+                f, ST_UNSUPPORTED,
+                "%s: the prepend_scheme \"first\" behind a normalizer or ByteLevel and "
+                "a split is not supported",
+                where);
+        cut = cut || step->splits;
+        rewritten = rewritten || step->alphabet || step->prepend != PREPEND_NEVER;
+    }
+    return ST_OK;
+}
+
+enum status pretokenizer_open(struct pretokenizer *p, const struct json *v, bool rewritten,
+                              const char *where, struct fault *f)
 {
     *p = (struct pretokenizer){0};
     enum status st = any_read(p, v, where, f);
+    if (st == ST_OK)
+        st = first_check(p, rewritten, where, f);
     if (st != ST_OK)
         pretokenizer_close(p);
     return st;

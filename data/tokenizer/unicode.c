@@ -31,6 +31,16 @@ uint32_t unicode_set(const char *name, size_t n)
     return set;
 }
 
+bool unicode_punctuation(uint32_t c)
+{
+    uint32_t set = c < 0x80 ? UNICODE_PUNCTUATION | UNICODE_SYMBOL : UNICODE_PUNCTUATION;
+    bool is = UNICODE_IS(unicode_class(c), set);
+    for (size_t i = 0; i < UNICODE_ODD && c >= unicode_odd[2 * i]; i++)
+        if (c <= unicode_odd[2 * i + 1])
+            return !is;
+    return is;
+}
+
 /* Rank of the combining class; 0 is a starter. */
 static unsigned mark_rank(uint32_t c)
 {

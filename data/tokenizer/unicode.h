@@ -38,7 +38,11 @@ enum unicode_flags {
 #define UNICODE_BIT(name) (1u << UNICODE_##name)
 #define UNICODE_LETTER \
     (UNICODE_BIT(Lu) | UNICODE_BIT(Ll) | UNICODE_BIT(Lt) | UNICODE_BIT(Lm) | UNICODE_BIT(Lo))
-#define UNICODE_MARK           (UNICODE_BIT(Mn) | UNICODE_BIT(Mc) | UNICODE_BIT(Me))
+#define UNICODE_MARK (UNICODE_BIT(Mn) | UNICODE_BIT(Mc) | UNICODE_BIT(Me))
+#define UNICODE_PUNCTUATION                                                                    \
+    (UNICODE_BIT(Pc) | UNICODE_BIT(Pd) | UNICODE_BIT(Ps) | UNICODE_BIT(Pe) | UNICODE_BIT(Pi) | \
+     UNICODE_BIT(Pf) | UNICODE_BIT(Po))
+#define UNICODE_SYMBOL         (UNICODE_BIT(Sm) | UNICODE_BIT(Sc) | UNICODE_BIT(Sk) | UNICODE_BIT(So))
 #define UNICODE_NUMBER         (UNICODE_BIT(Nd) | UNICODE_BIT(Nl) | UNICODE_BIT(No))
 #define UNICODE_IS(class, set) ((set) >> ((class) & UNICODE_CATEGORY) & 1u)
 
@@ -62,6 +66,9 @@ static inline bool unicode_space(uint32_t c)
     return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
            c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
+
+/* What the pre-tokenizer Punctuation cuts at. */
+bool unicode_punctuation(uint32_t c);
 
 /* The set of the categories that \p{name} means ("L", "Lu", ...); 0 if unknown. */
 uint32_t unicode_set(const char *name, size_t n);

@@ -10,6 +10,7 @@ enum {
     UNICODE_TAGS = 0xE0000, /* ... and those of [TAGS, TAGS_END) after them */
     UNICODE_TAGS_END = 0xE1000,
     UNICODE_MARKS = 334,
+    UNICODE_ODD = 41,
     UNICODE_DECOMPOSE = 2060,
     UNICODE_COMPOSE = 940,
 };
@@ -28,5 +29,9 @@ extern const uint32_t unicode_decompose_pool[2946];
 
 /* Triples, sorted: first, second, and what they compose to. */
 extern const uint32_t unicode_compose[3 * UNICODE_COMPOSE];
+
+/* Pairs: first and last code point of a run on which the pre-tokenizer Punctuation disagrees with
+ * the categories. */
+extern const uint32_t unicode_odd[2 * UNICODE_ODD];
 
 #endif
