@@ -46,12 +46,14 @@ static bool same(const struct added_token *a, const struct added_token *b)
            a->normalized == b->normalized && a->special == b->special;
 }
 
+/* The id of a token that the vocabulary has not got: newer versions of the library count on from its
+ * size, older ones from the largest id so far. -1 where they disagree. */
 static int32_t next_id(const struct added *a)
 {
-    size_t size = a->vocab->count;
+    size_t size = a->vocab->count, newer = size + a->fresh, older = size;
     if (a->last_id >= 0 && ((size_t)a->last_id >= size || size == 0))
-        return a->last_id + 1;
-    return (int32_t)size;
+        older = (size_t)a->last_id + 1;
+    return newer == older ? (int32_t)newer : -1;
 }
 
 static char *copy(const char *s, size_t n, struct fault *f)
@@ -91,6 +93,24 @@ static enum status append(struct added *a, const struct added_token *token, stru
     return ST_OK;
 }
 
+static enum status new_id(struct added *a, struct added_token *t, const char *where,
+                          struct fault *f)
+{
+    size_t length;
+    t->id = next_id(a);
+    if (t->id < 0)
+        return fault_set(f, ST_UNSUPPORTED,
+                         "%s: versions of the tokenizers library give the added token %.80s "
+                         "different ids, because the vocabulary has holes",
+                         where, t->content);
+    if (vocab_piece(a->vocab, t->id, &length))
+        return fault_set(f, ST_FORMAT,
+                         "%s: the added token %.80s would get the id %d of another token", where,
+                         t->content, (int)t->id);
+    a->fresh++;
+    return ST_OK;
+}
+
 enum status added_add(struct added *a, const struct added_token *token, int32_t *id,
                       const char *where, struct fault *f)
 {
@@ -105,15 +125,8 @@ enum status added_add(struct added *a, const struct added_token *token, int32_t 
         return fault_set(f, ST_FORMAT, "%s: the added token %.80s stands twice", where, t.content);
     if (!old) {
         t.id = vocab_find(a->vocab, t.content, t.n);
-        if (t.id < 0) {
-            size_t length;
-            t.id = next_id(a);
-            if (vocab_piece(a->vocab, t.id, &length))
-                return fault_set(f, ST_FORMAT,
-                                 "%s: the added token %.80s would get the id %d of "
-                                 "another token",
-                                 where, t.content, (int)t.id);
-        }
+        if (t.id < 0 && new_id(a, &t, where, f) != ST_OK)
+            return f->code;
         if (t.id > a->last_id)
             a->last_id = t.id;
         if (append(a, &t, f) != ST_OK)
@@ -154,8 +167,9 @@ static uint32_t node_child(const struct added_trie *t, uint32_t node, unsigned c
     return c;
 }
 
+/* *other: the token that stands there already, or -1. */
 static enum status trie_add(struct added_trie *t, const char *s, size_t n, int32_t token,
-                            struct fault *f)
+                            int32_t *other, struct fault *f)
 {
     uint32_t node = t->first[(unsigned char)s[0]];
     if (!node) {
@@ -173,8 +187,8 @@ static enum status trie_add(struct added_trie *t, const char *s, size_t n, int32
         }
         node = child;
     }
-    if (t->nodes[node].token < 0)
-        t->nodes[node].token = token;
+    *other = t->nodes[node].token;
+    t->nodes[node].token = token;
     return ST_OK;
 }
 
@@ -184,6 +198,7 @@ static enum status token_index(struct added *a, int32_t index, const struct norm
     struct added_token *t = &a->tokens[index];
     struct normalized piece = {.s = t->content, .n = t->n};
     struct added_trie *trie = t->normalized ? &a->normalized : &a->raw;
+    int32_t other = -1;
     if (t->normalized && normalizer_run(normalizer, &piece, buffers, f) != ST_OK)
         return f->code;
     if (piece.n == 0)
@@ -199,31 +214,27 @@ static enum status token_index(struct added *a, int32_t index, const struct norm
     const struct added_token *same_text = added_find(a, piece.s, piece.n);
     t->shown_n = piece.n;
     t->hidden = same_text && same_text->special;
-    return trie_add(trie, piece.s, piece.n, index, f);
-}
-
-/* Special tokens come first in the library's list, which decides between equal patterns. */
-static enum status index_some(struct added *a, bool special, const struct normalizer *normalizer,
-                              const char *where, struct fault *f)
-{
-    struct rewritten buffers[2] = {0};
-    enum status st = ST_OK;
-    for (size_t i = 0; i < a->n && st == ST_OK; i++)
-        if (a->tokens[i].special == special)
-            st = token_index(a, (int32_t)i, normalizer, buffers, where, f);
-    rewritten_free(&buffers[0]);
-    rewritten_free(&buffers[1]);
-    return st;
+    if (trie_add(trie, piece.s, piece.n, index, &other, f) != ST_OK)
+        return f->code;
+    if (other >= 0) /* where the library takes either, as it comes */
+        return fault_set(f, ST_UNSUPPORTED,
+                         "%s: the normalizer makes the same of the added tokens \"%.40s\" and "
+                         "\"%.40s\"",
+                         where, a->tokens[other].content, t->content);
+    return ST_OK;
 }
 
 enum status added_index(struct added *a, const struct normalizer *normalizer, const char *where,
                         struct fault *f)
 {
+    struct rewritten buffers[2] = {0};
     size_t ids = a->vocab->id_count + a->vocab->count + a->n + 1;
-    if (vocab_seal(&a->by_id, ids, where, f) != ST_OK ||
-        index_some(a, true, normalizer, where, f) != ST_OK)
-        return f->code;
-    return index_some(a, false, normalizer, where, f);
+    enum status st = vocab_seal(&a->by_id, ids, where, f);
+    for (size_t i = 0; i < a->n && st == ST_OK; i++)
+        st = token_index(a, (int32_t)i, normalizer, buffers, where, f);
+    rewritten_free(&buffers[0]);
+    rewritten_free(&buffers[1]);
+    return st;
 }
 
 /* ---- cutting --------------------------------------------------------------------------------- */
@@ -281,6 +292,7 @@ enum status added_split(const struct added *a, const struct added_trie *trie, co
                         size_t n, added_emit *emit, void *context, struct fault *f)
 {
     size_t done = 0; /* what has been handed on; a stripping token may reach past the next match */
+    size_t spaces[2] = {SIZE_MAX, 0}; /* the run of white space that rstrip met last */
     for (size_t i = 0; i < n && trie->n > 0;) {
         size_t length = 0;
         int32_t found =
@@ -298,8 +310,14 @@ enum status added_split(const struct added *a, const struct added_trie *trie, co
             size_t left = spaces_before(s, start, done < start ? done : start);
             start = left > done ? left : done;
         }
+        if (t->rstrip && !(stop >= spaces[0] && stop <= spaces[1])) {
+            spaces[0] = stop;
+            spaces[1] = spaces_after(s, n, stop);
+        }
         if (t->rstrip)
-            stop = spaces_after(s, n, stop);
+            stop = spaces[1];
+        if (t->lstrip && stop <= start)
+            continue; /* the token before has taken all of it */
         if (done < start && emit(context, NULL, done, start - done, f) != ST_OK)
             return f->code;
         if (emit(context, t, start, stop - start, f) != ST_OK)

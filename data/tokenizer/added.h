@@ -45,6 +45,7 @@ struct added {
     struct added_token *tokens;
     size_t n, cap;
     int32_t last_id;         /* the largest id given so far, or -1 */
+    size_t fresh;            /* how many of them the vocabulary has not got */
     struct vocab by_content; /* content to index */
     struct vocab by_id;      /* the same contents, by id */
     struct added_trie raw, normalized;
