@@ -51,6 +51,9 @@ static enum status prepend_read(struct normalizer_step *step, const struct json 
     const char *s = json_string(json_get(v, "prepend"));
     if (!s)
         return fault_set(f, ST_FORMAT, "%s: the normalizer Prepend has no string prepend", where);
+    if (!*s) /* the library breaks down */
+        return fault_set(f, ST_UNSUPPORTED,
+                         "%s: the normalizer Prepend of nothing is not supported", where);
     return text_adds(&step->text, s, f);
 }
 
@@ -124,11 +127,32 @@ static enum status any_read(struct normalizer *nz, const struct json *v, const c
     return ST_OK;
 }
 
+size_t normalizer_growth(const struct text *pattern, const struct text *by)
+{
+    size_t times = 1 + by->n / (pattern->n > 0 ? pattern->n : 1);
+    return times < NORMALIZER_GROWTH ? times : NORMALIZER_GROWTH + 1;
+}
+
+static enum status growth_check(const struct normalizer *nz, const char *where, struct fault *f)
+{
+    size_t growth = 1;
+    for (size_t i = 0; i < nz->n && growth <= NORMALIZER_GROWTH; i++)
+        growth *= normalizer_growth(&nz->steps[i].pattern, &nz->steps[i].text);
+    if (growth <= NORMALIZER_GROWTH)
+        return ST_OK;
+    return fault_set(f, ST_UNSUPPORTED,
+                     "%s: normalizers that can make a text more than %d times longer are not "
+                     "supported",
+                     where, NORMALIZER_GROWTH);
+}
+
 enum status normalizer_open(struct normalizer *nz, const struct json *v, const char *where,
                             struct fault *f)
 {
     *nz = (struct normalizer){0};
     enum status st = any_read(nz, v, where, f);
+    if (st == ST_OK)
+        st = growth_check(nz, where, f);
     if (st != ST_OK)
         normalizer_close(nz);
     return st;

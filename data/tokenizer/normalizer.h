@@ -69,6 +69,10 @@ enum status normalizer_prepend(struct rewritten *out, const struct normalized *p
 enum status normalizer_replace(struct rewritten *out, const struct normalized *piece,
                                const struct text *pattern, const struct text *by, struct fault *f);
 
+/* Replacing makes a text at most so many times longer; a chain of parts may by NORMALIZER_GROWTH. */
+enum { NORMALIZER_GROWTH = 1024 };
+size_t normalizer_growth(const struct text *pattern, const struct text *by);
+
 /* The pattern {"String": "..."} of Replace and Split; a Regex is left to the caller (*regex). */
 enum status normalizer_pattern(const char **string, const char **regex, const struct json *part,
                                const char *what, const char *where, struct fault *f);

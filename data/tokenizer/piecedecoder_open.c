@@ -131,11 +131,27 @@ static enum status any_read(struct piecedecoder *d, const struct json *v, const 
     return ST_OK;
 }
 
+static enum status growth_check(const struct piecedecoder *d, const char *where, struct fault *f)
+{
+    size_t growth = 1;
+    for (size_t i = 0; i < d->n && growth <= NORMALIZER_GROWTH; i++)
+        if (d->steps[i].kind == DECODE_REPLACE)
+            growth *= normalizer_growth(&d->steps[i].pattern, &d->steps[i].text);
+    if (growth <= NORMALIZER_GROWTH)
+        return ST_OK;
+    return fault_set(
+        f, ST_UNSUPPORTED,
+        "%s: decoders that can make a text more than %d times longer are not supported", where,
+        NORMALIZER_GROWTH);
+}
+
 enum status piecedecoder_open(struct piecedecoder *d, const struct json *v, const char *where,
                               struct fault *f)
 {
     *d = (struct piecedecoder){.joins_by_space = json_kind(v) == JSON_NULL};
     enum status st = d->joins_by_space ? ST_OK : any_read(d, v, where, f);
+    if (st == ST_OK)
+        st = growth_check(d, where, f);
     if (st != ST_OK)
         piecedecoder_close(d);
     return st;
