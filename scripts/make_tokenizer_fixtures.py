@@ -30,6 +30,11 @@ O200K = (f"{START}{UPPER}*{LOWER}+{SUFFIX}?|{START}{UPPER}+{LOWER}*{SUFFIX}?" +
 DEEPSEEK = [r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
             r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?"""
             r"""[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|""" + TAIL]
+DEEPSEEK_LLM = ["[\r\n]", "\\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\uff21-\uff3a]+",
+                "\\s?[!-/:-~\uff01-\uff0f\u2018-\u201f\u3000-\u3002]+", r"\s+$",
+                "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"]
+CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
+          r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")
 
 SYLLABLES = ("ka lo mi ter sun wa ne ri do pel ash gren tu vo in st the and ing er "
              "\u00e9t\u00e9 na\u00efve \u043c\u0438\u0440 \u0434\u043e\u043c "
@@ -45,8 +50,8 @@ def corpus():
         yield line
 
 
-def byte_level(split=None, prefix=False):
-    last = pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=split is None)
+def byte_level(split=None, prefix=False, regex=True):
+    last = pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=regex and split is None)
     parts = [pre_tokenizers.Split(Regex(s), "isolated") for s in split or ()]
     return pre_tokenizers.Sequence(parts + [last]) if parts else last
 
@@ -139,6 +144,38 @@ def deepseek():
     return t
 
 
+def deepseek_llm():
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(s), "isolated") for s in DEEPSEEK_LLM] +
+        [pre_tokenizers.Digits(True), byte_level()])
+    t.decoder = decoders.ByteLevel()
+    train(t, ["<bos>"], alphabet=pre_tokenizers.ByteLevel.alphabet())
+    return t
+
+
+def falcon():
+    """Parts behind ByteLevel see its alphabet."""
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Punctuation("contiguous"), byte_level(), pre_tokenizers.Digits(False),
+        pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")])
+    t.decoder = decoders.ByteLevel()
+    train(t, ["<|endoftext|>"], alphabet=pre_tokenizers.ByteLevel.alphabet())
+    t.post_processor = processors.ByteLevel(trim_offsets=True)
+    return t
+
+
+def cl100k():
+    """Split written inside out, with possessive quantifiers and the end of a line."""
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(CL100K), "removed", invert=True), byte_level(regex=False)])
+    t.decoder = decoders.ByteLevel()
+    train(t, ["<|endoftext|>"], alphabet=pre_tokenizers.ByteLevel.alphabet())
+    return t
+
+
 def llama2():
     t = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
     t.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -207,7 +244,7 @@ def added():
     return t
 
 
-STYLES = [gpt2, llama3, qwen, smollm2, tekken, o200k, deepseek, llama2, metaspace, metaspace_unk,
+STYLES = [gpt2, llama3, qwen, smollm2, tekken, o200k, deepseek, deepseek_llm, falcon, cl100k, llama2, metaspace, metaspace_unk,
           gemma, added]
 
 
