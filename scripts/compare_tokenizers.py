@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
 """Compares data/tokenizer.c with the `tokenizers` library over random Unicode strings.
 
-    python3 scripts/compare_tokenizers.py [N] [--shared DIR] [--only NAME] [--speed FILE] [--seed S]
+    python3 scripts/compare_tokenizers.py [N] [--shared DIR] [--only NAME] [--seed S]
+    python3 scripts/compare_tokenizers.py [--shared DIR] [--only NAME] --speed FILE...
+    python3 scripts/compare_tokenizers.py [N] --random M [--seed S]
+    python3 scripts/compare_tokenizers.py [N] --patterns [--seed S]
 
 For every tokenizer in tests/fixtures/tokenizer and in DIR/data/tokenizers (skipped if absent), N
 strings: ids with and without special tokens, and the text of the former with and without skipping
-special tokens, must be equal. --speed times both on the first megabyte of FILE instead, each in
-one thread. Exit code 1 if anything differs.
+special tokens, must be equal; so must the texts and pieces of N / 4 lists of random ids. --speed
+times both on each FILE instead, in one thread: the median of five. --random compares M made-up tokenizers (random_tokenizers.py), which start from the seeds S, S + 1, ...: each has to be
+equal to the library or refused by name. --patterns does the same for the Split patterns of published
+models. Exit code 1 if anything differs.
 """
 import argparse
+import collections
 import glob
 import json
 import os
 import random
+import re
+import statistics
 import struct
 import subprocess
 import sys
@@ -21,6 +29,8 @@ import time
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
+os.environ["RUST_BACKTRACE"] = "0"
+import random_tokenizers  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -151,58 +161,203 @@ class Strings:
         return "".join(self.part() for _ in range(self.r.choice((0, 1, 2, 3, 5, 8, 13, 30))))
 
 
+FAILED = 0xFFFFFFFF
+PANIC = "panic"
+
+
 def read_ids(pipe):
     n, = struct.unpack("<I", pipe.read(4))
-    return list(struct.unpack(f"<{n}i", pipe.read(4 * n)))
+    return None if n == FAILED else list(struct.unpack(f"<{n}i", pipe.read(4 * n)))
 
 
 def read_text(pipe):
     n, = struct.unpack("<I", pipe.read(4))
-    return pipe.read(n).decode("utf-8")
+    return None if n == FAILED else pipe.read(n).decode("utf-8")
+
+
+def read_answer(pipe, record):
+    """What the driver says of a text, or of a list of ids; a string is why it cannot."""
+    if not isinstance(record, str):
+        return [read_text(pipe) for _ in range(2 + len(record))]
+    ids = read_ids(pipe)
+    if ids is None:
+        return read_text(pipe)
+    return [ids, read_ids(pipe), read_text(pipe), read_text(pipe)]
+
+
+def library_answer(library, record):
+    """What the library says of it; None where it refuses, PANIC where it breaks down."""
+    try:
+        if isinstance(record, str):
+            ids = library.encode(record, add_special_tokens=True).ids
+            plain = library.encode(record, add_special_tokens=False).ids
+            return [ids, plain, library.decode(ids, skip_special_tokens=False),
+                    library.decode(ids, skip_special_tokens=True)]
+        # For added tokens id_to_token() gives the normalized form in some versions.
+        added = library.get_added_tokens_decoder()
+        return [library.decode(record, skip_special_tokens=False),
+                library.decode(record, skip_special_tokens=True),
+                *[added[i].content if i in added else library.id_to_token(i) for i in record]]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
+        return PANIC if "Panic" in type(e).__name__ else None
+
+
+def agree(want, got):
+    """A pattern that takes too many steps here may not there, and the other way round."""
+    if isinstance(got, str):
+        return want in (None, PANIC) or "too many steps" in got
+    return want in (got, PANIC)
+
+
+def ask(program, paths, records):
+    """Runs the driver; its answers, or what it says when the tokenizer is refused."""
+    with tempfile.TemporaryFile() as f, tempfile.TemporaryFile() as out:
+        for r in records:
+            if isinstance(r, str):
+                b = r.encode("utf-8")
+                f.write(struct.pack("<I", len(b)) + b)
+            else:
+                f.write(struct.pack(f"<I{len(r)}i", len(r) | 0x80000000, *r))
+        f.seek(0)
+        done = subprocess.run([program, *paths.values()], stdin=f, stdout=out,
+                              stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            return None, done.stderr.decode("utf-8", "replace").strip()
+        out.seek(0)
+        return [read_answer(out, r) for r in records], ""
+
+
+def make_records(name, library, count, seed):
+    """Texts, and one list of random ids for every four of them."""
+    added = [t.content for t in library.get_added_tokens_decoder().values()]
+    rng = random.Random(f"{seed} {name}")
+    vocab = sorted(library.get_vocab())
+    pieces = [library_answer(library, [library.token_to_id(p)])
+              for p in rng.sample(vocab, min(len(vocab), 4000))]
+    pieces = [p[0] for p in pieces if p not in (None, PANIC)] + ["a"]
+    source = Strings(f"{seed} {name}", added, pieces)
+    size = max(library.get_vocab(with_added_tokens=True).values(), default=0) + 3
+    byte_ids = [i for i in map(library.token_to_id, (f"<0x{b:02X}>" for b in range(256)))
+                if i is not None]
+    out = [source.string() for _ in range(count)]
+    for _ in range(count // 4):
+        ids = [rng.randrange(size) for _ in range(rng.choice((1, 2, 4, 9, 20)))]
+        if byte_ids and rng.random() < 0.5:
+            ids = [rng.choice(byte_ids) if rng.random() < 0.7 else i for i in ids]
+        out.append(ids)
+    return out
 
 
 def compare(program, name, paths, library, count, seed):
-    added = [t.content for t in library.get_added_tokens_decoder().values()]
-    rng = random.Random(seed)
-    vocab = sorted(library.get_vocab())
-    pieces = [library.decode([library.token_to_id(p)], skip_special_tokens=False)
-              for p in rng.sample(vocab, min(len(vocab), 4000))] + ["a"]
-    source = Strings(f"{seed} {name}", added, pieces)
-    texts = [source.string() for _ in range(count)]
-    with tempfile.TemporaryFile() as f:
-        for t in texts:
-            b = t.encode("utf-8")
-            f.write(struct.pack("<I", len(b)) + b)
-        f.seek(0)
-        out = tempfile.TemporaryFile()
-        subprocess.run([program, *paths.values()], stdin=f, stdout=out, check=True)
-    out.seek(0)
+    records = make_records(name, library, count, seed)
+    answers, refusal = ask(program, paths, records)
     bad = 0
-    for text in texts:
-        got = read_ids(out), read_ids(out), read_text(out), read_text(out)
-        ids = library.encode(text, add_special_tokens=True).ids
-        want = (ids, library.encode(text, add_special_tokens=False).ids,
-                library.decode(ids, skip_special_tokens=False),
-                library.decode(ids, skip_special_tokens=True))
-        if got != want:
+    if answers is None:
+        print(f"{name}: refused: {refusal}", flush=True)
+        return 1
+    for record, got in zip(records, answers):
+        want = library_answer(library, record)
+        if not agree(want, got):
             bad += 1
             if bad <= 3:
-                print(f"{name}: differs on {text!r}\n  want {want}\n  got  {got}")
-    print(f"{name}: {count} strings, {bad} differ", flush=True)
+                print(f"{name}: differs on {record!r}\n  want {want}\n  got  {got}")
+    print(f"{name}: {count} strings, {count // 4} lists of ids, {bad} differ", flush=True)
     return bad
 
 
-def speed(program, name, paths, library, text):
-    best = 1e9
+def random_one(program, work, seed, strings):
+    """One made-up tokenizer: what became of it, and what to say."""
+    path = os.path.join(work, "tokenizer.json")
+    data = json.dumps(random_tokenizers.Random(seed).tokenizer())
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(data)
+    try:
+        library = Tokenizer.from_str(data)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        library = None
+    records = make_records(f"{seed}", library, strings, seed) if library else []
+    answers, refusal = ask(program, {"tokenizer.json": path}, records)
+    if answers is None:
+        if "tokenizer.json" not in refusal:
+            return "bad", f"random {seed}: died: {refusal}"
+        return ("refused", refusal) if library else ("refused by both", "")
+    if library is None:
+        return "bad", f"random {seed}: opened what the library refuses"
+    for record, got in zip(records, answers):
+        want = library_answer(library, record)
+        if not agree(want, got):
+            return "bad", f"random {seed}: differs on {record!r}\n  want {want}\n  got  {got}"
+    return "equal", ""
+
+
+def random_forked(*args):
+    """The same in a process of its own, because the library can abort."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        with open(write, "w", encoding="utf-8") as f:
+            json.dump(random_one(*args), f)
+        os._exit(0)
+    os.close(write)
+    with open(read, encoding="utf-8") as f:
+        answer = f.read()
+    os.waitpid(pid, 0)
+    return json.loads(answer) if answer else ("library aborts", "")
+
+
+def compare_random(program, work, count, seed, strings):
+    """Made-up tokenizers: equal to the library, or refused by name."""
+    became, refused = collections.Counter(), collections.Counter()
+    for k in range(count):
+        what, text = random_forked(program, work, seed + k, strings)
+        became[what] += 1
+        if what == "bad":
+            print(text, flush=True)
+        if what == "refused":
+            refused[re.sub(r'"[^"]*"|pattern .* is not|merge \d+ names .*,|(?s:token .* (has|would))',
+                           "...", text)] += 1
+    for text, n in refused.most_common():
+        print(f"{n:6} {text}")
+    print(f"{count} tokenizers:", ", ".join(f"{n} {what}" for what, n in became.most_common()))
+    return became["bad"]
+
+
+def compare_patterns(program, work, count, seed):
+    """The Split patterns of published models: equal to the library, or refused by name."""
+    bad = 0
+    for name, regex in random_tokenizers.PATTERNS.items():
+        path = os.path.join(work, "tokenizer.json")
+        data = json.dumps(random_tokenizers.pattern_tokenizer(regex))
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(data)
+        answers, refusal = ask(program, {"tokenizer.json": path}, [])
+        if answers is None:
+            print(f"{name}: refused: {refusal}", flush=True)
+            bad += "Split" not in refusal
+        else:
+            bad += compare(program, name, {"tokenizer.json": path}, Tokenizer.from_str(data),
+                           count, seed)
+    return bad
+
+
+def speed(program, name, paths, library, path):
+    text = open(path, encoding="utf-8", newline="").read()
+    took = []
     for _ in range(5):
         start = time.perf_counter()
         n = len(library.encode(text, add_special_tokens=False).ids)
-        best = min(best, time.perf_counter() - start)
+        took.append(time.perf_counter() - start)
+    theirs = statistics.median(took)
     out = subprocess.run([program, "-t", *paths.values()], input=text.encode("utf-8"),
                          stdout=subprocess.PIPE, check=True).stdout.split()
     ours = float(out[1])
-    print(f"{name}: opened in {float(out[0]):.3f} s; {len(text.encode()) / 1e6:.2f} MB, {n} ids: "
-          f"library {best:.3f} s, ours {ours:.3f} s, {best / ours:.1f}x"
+    print(f"{os.path.basename(path)}, {name}: {len(text.encode()) / 1e6:.2f} MB, {n} ids: library "
+          f"{theirs:.3f} s, ours {ours:.3f} s, {theirs / ours:.1f}x; opened in {float(out[0]):.3f} s"
           f"{'' if int(out[2]) == n else ', OTHER NUMBER OF IDS'}", flush=True)
     return int(out[2]) != n
 
@@ -212,19 +367,23 @@ def main():
     p.add_argument("count", type=int, nargs="?", default=1000)
     p.add_argument("--shared", default=os.path.join(ROOT, "../shared"))
     p.add_argument("--only")
-    p.add_argument("--speed")
+    p.add_argument("--speed", nargs="+", metavar="FILE")
+    p.add_argument("--random", type=int)
+    p.add_argument("--patterns", action="store_true")
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
     bad = 0
     with tempfile.TemporaryDirectory() as work:
         program = driver(work)
+        if a.patterns:
+            sys.exit(compare_patterns(program, work, a.count, a.seed) > 0)
+        if a.random:
+            sys.exit(compare_random(program, work, a.random, a.seed, a.count) > 0)
         for name, paths, library in tokenizers(a.shared, work):
             if a.only and a.only != name:
                 continue
             if a.speed:
-                text = open(a.speed, encoding="utf-8").read().encode()[:1000000].decode("utf-8",
-                                                                                        "ignore")
-                bad += speed(program, name, paths, library, text)
+                bad += sum(speed(program, name, paths, library, path) for path in a.speed)
             else:
                 bad += compare(program, name, paths, library, a.count, a.seed)
     sys.exit(bad > 0)
