@@ -198,11 +198,13 @@ static enum status open_source(struct model **out, kern *k, const struct tensor_
         return fault_nomem(f, "the model", sizeof *m);
     m->k = k;
     m->c = *c;
+    if (shape->layers > 0 && shape->layers < c->layers)
+        m->c.layers = shape->layers;
     m->shape = *shape;
     m->a = a;
     if (make_host(m, f) != ST_OK || check_memory(m, s, f) != ST_OK ||
-        weights_load(&m->w, k, s, c, progress, f) != ST_OK || model_buffers_make(m, f) != ST_OK ||
-        prepare(m, f) != ST_OK)
+        weights_load(&m->w, k, s, &m->c, progress, f) != ST_OK ||
+        model_buffers_make(m, f) != ST_OK || prepare(m, f) != ST_OK)
         goto fail;
     attach_weights(m);
     if (a)

@@ -71,6 +71,7 @@ struct model_shape {
     int keys_max;         /* generation: length of the key/value cache; 0: none */
     bool backward;        /* training */
     bool grad_checkpoint; /* keep each layer's input alone, run the layer again in backward */
+    int layers;           /* the first so many alone, to time them; 0: all */
 };
 
 /* What long loading tells: bytes done of all. May be NULL. */
