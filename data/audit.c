@@ -1,5 +1,6 @@
 #include "data/audit.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,10 +118,30 @@ static void add_token(const struct audit *a, struct audit_finding *g, int id)
         snprintf(g->text + n, sizeof g->text - n, ", …");
 }
 
-/* One value over and over; zero is one. */
-static bool is_constant(const unsigned char *row, size_t bytes, size_t size)
+static float number_at(const unsigned char *p, enum dtype dtype)
 {
-    return memcmp(row, row + size, bytes - size) == 0;
+    uint16_t half;
+    float x;
+    if (dtype == DT_F32) {
+        memcpy(&x, p, sizeof x);
+        return x;
+    }
+    memcpy(&half, p, sizeof half);
+    return dtype == DT_F16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+/* One value over and over, zero too; or numbers that no training leaves so small: what some models
+ * have for the tokens they reserve. */
+static bool looks_untrained(const unsigned char *row, size_t bytes, enum dtype dtype)
+{
+    const float tiny = 1e-16f;
+    size_t size = dtype_size(dtype);
+    if (memcmp(row, row + size, bytes - size) == 0)
+        return true;
+    for (size_t at = 0; at < bytes; at += size)
+        if (!(fabsf(number_at(row + at, dtype)) <= tiny))
+            return false;
+    return true;
 }
 
 struct embedding {
@@ -148,7 +169,7 @@ enum status audit_embeddings(struct audit *a, struct fault *f)
         const unsigned char *row = m + (size_t)id * bytes;
         if (!a->where[id].path)
             continue;
-        if (is_constant(row, bytes, size)) {
+        if (looks_untrained(row, bytes, a->o.embed_dtype)) {
             audit_count(a, AUDIT_UNTRAINED, a->where[id].path, a->where[id].line);
             add_token(a, &a->found[AUDIT_UNTRAINED], id);
         } else {
@@ -304,6 +325,17 @@ static void word_tokens(struct audit *a)
              "the model cannot tell them apart; use texts and a template without them");
 }
 
+/* Quotations are cut at bytes: what is left of a character there is shown as a question mark. */
+static void mend(char *text)
+{
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n;) {
+        size_t at = i;
+        if (utf8_next(text, n, &i) == 0xFFFFFFFFu)
+            text[at] = '?';
+    }
+}
+
 enum status audit_run(struct audit *a, const struct dataset *train, const struct dataset *valid,
                       struct fault *f)
 {
@@ -324,8 +356,10 @@ enum status audit_run(struct audit *a, const struct dataset *train, const struct
     word_rows(a, train, valid);
     for (int severity = AUDIT_ERROR; severity >= AUDIT_NOTE; severity--)
         for (int i = 0; i < AUDIT_KINDS; i++)
-            if (a->found[i].count > 0 && (int)a->found[i].severity == severity)
+            if (a->found[i].count > 0 && (int)a->found[i].severity == severity) {
+                mend(a->found[i].text);
                 a->told[a->tellings++] = &a->found[i];
+            }
     return ST_OK;
 }
 

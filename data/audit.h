@@ -22,7 +22,8 @@
  *                               never emits one
  *   missing_eos        error if every row, else warning: no such token among a row's last targets
  *   no_eos             warning  the model names no token to stop at
- *   untrained_tokens   error    tokens whose embedding is all zeros, or one value over and over
+ *   untrained_tokens   error    tokens whose embedding is one value over and over, such as zero, or
+ *                               numbers below 1e-16
  *   equal_embeddings   warning  tokens whose embeddings are the same: no model tells them apart
  *   cut_rows           warning  rows longer than seq_max
  *   special_tokens     warning  texts that spell a special token, which becomes that token

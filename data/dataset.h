@@ -167,7 +167,7 @@ enum status dataset_find(struct dataset_list *train, struct dataset_list *valid,
 /* The same paths, absolute, so that they hold in any working folder. Appends to out. */
 enum status dataset_absolute(struct text *out, const char *paths, struct fault *f);
 
-/* By its name: holds JSON rows (.jsonl, .json, and gzip'd). */
+/* By its name: holds JSON rows (.jsonl, .ndjson, .json, and gzip'd). */
 bool dataset_is_rows(const char *path);
 
 /* The text that perplexity over a stream needs: a text as it is, or the `text` rows of a JSONL

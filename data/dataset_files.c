@@ -29,7 +29,8 @@ bool dataset_is_text(const char *path)
 bool dataset_is_rows(const char *path)
 {
     size_t n = plain_length(path);
-    return ends_with(path, n, ".jsonl") || ends_with(path, n, ".json");
+    return ends_with(path, n, ".jsonl") || ends_with(path, n, ".json") ||
+           ends_with(path, n, ".ndjson");
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -42,6 +43,18 @@ static bool blank(const struct line *l)
     return true;
 }
 
+/* What to do about a line that is no object, by what the file may be. */
+static const char *line_remedy(const char *path, const struct line *l)
+{
+    if (l->n > 0 && l->p[0] == '[')
+        return "each line holds one object, such as {\"text\": \"…\"}; a file that is one JSON "
+               "array "
+               "has a name that ends in .json";
+    if (l->number == 1 && !dataset_is_rows(path))
+        return "rows are JSON, an object a line; a plain text has a name that ends in .txt";
+    return "mend or remove that line: each holds one JSON object in UTF-8";
+}
+
 static enum status parse_line(const char *path, const struct line *l, dataset_line_fn *fn,
                               void *ctx, struct fault *f)
 {
@@ -49,15 +62,15 @@ static enum status parse_line(const char *path, const struct line *l, dataset_li
     struct json_doc *doc = NULL;
     snprintf(where, sizeof where, "%s: line %d", path, l->number);
     enum status s = json_parse(&doc, l->p, l->n, where, f);
-    if (s != ST_OK && f->remedy[0] == '\0')
-        fault_remedy(f, "mend or remove that line: each holds one JSON object in UTF-8");
+    if (s != ST_OK && s != ST_NOMEM && f->remedy[0] == '\0')
+        fault_remedy(f, "%s", line_remedy(path, l));
     if (s != ST_OK)
         return s;
     if (json_kind(json_root(doc)) == JSON_OBJECT) {
         s = fn(ctx, json_root(doc), l->number, f);
     } else {
         fault_set(f, ST_FORMAT, "%s is not a JSON object", where);
-        s = fault_remedy(f, "each line holds one object, such as {\"text\": \"…\"}");
+        s = fault_remedy(f, "%s", line_remedy(path, l));
     }
     json_close(&doc);
     return s;

@@ -1,4 +1,5 @@
 /* From one JSON line to its row or rows: the kinds that people have, told by their keys. */
+#include <stdio.h>
 #include <string.h>
 
 #include "data/dataset_impl.h"
@@ -94,7 +95,9 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
     const char *completion = json_string(json_get(root, "completion"));
     if (!prompt || !completion)
         return dataset_wrong(d, line, "has a prompt or completion that is not a string",
-                             "both are strings: {\"prompt\": \"…\", \"completion\": \"…\"}", f);
+                             "both are strings: {\"prompt\": \"…\", \"completion\": \"…\"}; a "
+                             "conversation is {\"messages\": […]}",
+                             f);
     if (completion[0] == '\0')
         return dataset_targetless(d, line, "has an empty completion and so no target to train on",
                                   "remove the line, or give it a completion", f);
@@ -110,10 +113,43 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
 
 /* ---- conversations --------------------------------------------------------------------------- */
 
+/* A row's tools: a list, or a string that holds one in JSON, as many datasets have it; null and an
+ * empty string are none. *parsed, if it is not NULL, owns them. */
+static enum status find_tools(const struct json **tools, struct json_doc **parsed,
+                              const struct dataset *d, const struct json *root, int line,
+                              struct fault *f)
+{
+    const struct json *found = json_get(root, "tools");
+    const char *text = json_string(found);
+    struct fault why = {0};
+    *tools = NULL;
+    if (json_kind(found) == JSON_NULL || (text && text[0] == '\0'))
+        return ST_OK;
+    if (text && json_parse(parsed, text, strlen(text), "tools", &why) == ST_NOMEM) {
+        *f = why;
+        return f->code;
+    }
+    *tools = text ? json_root(*parsed) : found;
+    if (why.code == ST_OK && text && json_kind(*tools) == JSON_NULL)
+        *tools = NULL;
+    else if (why.code != ST_OK || json_kind(*tools) != JSON_ARRAY)
+        return dataset_wrong(d, line,
+                             why.code != ST_OK ? "has tools that are not JSON"
+                                               : "has tools that are no list",
+                             "\"tools\" is a list, or a string that holds one", f);
+    return ST_OK;
+}
+
 static enum status messages_row(struct dataset *d, const struct json *root, int line,
                                 struct fault *f)
 {
-    return dataset_add_chat(d, json_get(root, "messages"), json_get(root, "tools"), line, f);
+    const struct json *tools;
+    struct json_doc *parsed = NULL;
+    enum status s = find_tools(&tools, &parsed, d, root, line, f);
+    if (s == ST_OK)
+        s = dataset_add_chat(d, json_get(root, "messages"), tools, line, f);
+    json_close(&parsed);
+    return s;
 }
 
 static const char *sharegpt_role(const char *from)
@@ -159,41 +195,24 @@ static void add_system(struct json_doc *doc, const struct json *root)
         add_message(doc, "system", system);
 }
 
-/* Tools that are written as a string of JSON; an empty one is none. */
-static enum status parse_tools(const struct dataset *d, struct json_doc **out, const char *text,
-                               int line, struct fault *f)
-{
-    struct fault why = {0};
-    enum status s =
-        json_parse(out, text[0] ? text : "null", text[0] ? strlen(text) : 4, "tools", &why);
-    if (s == ST_OK)
-        return ST_OK;
-    if (s == ST_NOMEM) {
-        *f = why;
-        return s;
-    }
-    return dataset_wrong(d, line, "has tools that are not JSON",
-                         "\"tools\" is a list, or a string that holds one", f);
-}
-
 static enum status sharegpt_row(struct dataset *d, const struct json *root, int line,
                                 struct fault *f)
 {
-    const struct json *turns = json_get(root, "conversations"), *tools = json_get(root, "tools");
+    const struct json *turns = json_get(root, "conversations"), *tools = NULL;
     struct json_doc *parsed = NULL;
     if (json_kind(turns) != JSON_ARRAY)
         return dataset_wrong(d, line, "has conversations that are no list",
                              "\"conversations\" is a list of {from, value}", f);
     struct json_doc *doc = json_new_array();
     enum status s = doc ? ST_OK : fault_nomem(f, "a conversation", 0);
-    if (s == ST_OK && json_string(tools))
-        s = parse_tools(d, &parsed, json_string(tools), line, f);
+    if (s == ST_OK)
+        s = find_tools(&tools, &parsed, d, root, line, f);
     if (s == ST_OK)
         add_system(doc, root);
     for (const struct json *m = json_first(turns); s == ST_OK && m; m = json_next(m))
         s = sharegpt_turn(d, doc, m, line, f);
     if (s == ST_OK)
-        s = dataset_add_chat(d, json_root(doc), parsed ? json_root(parsed) : tools, line, f);
+        s = dataset_add_chat(d, json_root(doc), tools, line, f);
     json_close(&doc);
     json_close(&parsed);
     return s;
@@ -297,16 +316,46 @@ static const struct kind {
     {"text", "text", "text", text_row},
 };
 
+static bool has(const struct json *root, const char *key, bool null)
+{
+    const struct json *v = json_get(root, key);
+    return v && (null || json_kind(v) != JSON_NULL);
+}
+
+/* Tables that were made from rows of several kinds have every key in each row, null where it has
+ * none: a null counts as a key only if nothing else does. */
+static const struct kind *find_kind(const struct json *root)
+{
+    for (int null = 0; null < 2; null++)
+        for (const struct kind *k = kinds; k < kinds + sizeof kinds / sizeof *kinds; k++)
+            if (has(root, k->key, null) && has(root, k->also, null))
+                return k;
+    return NULL;
+}
+
+static enum status unknown_kind(const struct dataset *d, const struct json *root, int line,
+                                struct fault *f)
+{
+    char keys[160] = "nothing";
+    size_t n = 0;
+    for (const struct json *m = json_first(root); m && n < 100; m = json_next(m)) {
+        bool more = json_next(m) && n >= 70;
+        n += (size_t)snprintf(keys + n, sizeof keys - n, "%s\"%.30s\"%s", n > 0 ? ", " : "",
+                              json_key(m), more ? ", …" : "");
+        if (more)
+            break;
+    }
+    fault_set(f, ST_FORMAT, "%s: line %d has none of the known keys: it has %s", d->path, line,
+              keys);
+    return fault_remedy(f, "rows have \"text\", \"prompt\" and \"completion\", \"messages\", "
+                           "\"conversations\", or \"instruction\" and \"output\"");
+}
+
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f)
 {
-    const struct kind *k = kinds, *end = kinds + sizeof kinds / sizeof *kinds;
-    while (k < end && !(json_get(root, k->key) && json_get(root, k->also)))
-        k++;
-    if (k == end)
-        return dataset_wrong(d, line, "has none of the known keys",
-                             "rows have \"text\", \"prompt\" and \"completion\", \"messages\", "
-                             "\"conversations\", or \"instruction\" and \"output\"",
-                             f);
+    const struct kind *k = find_kind(root);
+    if (!k)
+        return unknown_kind(d, root, line, f);
     if (d->kind[0] == '\0')
         d->kind = k->name;
     if (strcmp(d->kind, k->name) != 0) {

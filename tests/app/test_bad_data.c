@@ -30,6 +30,10 @@ static void test_rows(void **state)
     ROWS(GOOD "{\"text\": \"\xff\xfe\"}\n", "rows.jsonl: line 2");
     ROWS(GOOD "{\"text\": \"\xed\xa0\x80\"}\n", "rows.jsonl: line 2");
     ROWS(GOOD "{\"text\": \"a\\u0000b\"}\n", "rows.jsonl: line 2");
+    ROWS(GOOD "{\"text\": \"a\0b\"}\n", "rows.jsonl: line 2");
+    ROWS(GOOD "{\"text\": \"a\\ud800b\"}\n", "half of a surrogate pair");
+    ROWS(GOOD "{\"text\": \"a\\udc00b\"}\n", "half of a surrogate pair");
+    ROWS(GOOD "{\"text\": \"a\", \"text\": \"b\"}\n", "stands twice");
     ROWS(GOOD "{\"text\": \"a\"} {}\n", "rows.jsonl: line 2");
     ROWS(GOOD "[\"text\"]\n", "rows.jsonl: line 2");
     ROWS(GOOD "null\n", "rows.jsonl: line 2");

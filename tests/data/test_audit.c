@@ -15,6 +15,7 @@ struct look {
     struct setup s;
     float embed[VOCAB][HIDDEN];
     int eos;
+    const char *name; /* of the training file; NULL: train.jsonl */
     struct audit *a;
     struct dataset *train, *valid;
 };
@@ -62,7 +63,7 @@ static void assert_found(struct look *l, const char *train, const char *valid, c
                               .hidden = HIDDEN};
     look_end(l);
     assert_int_equal(audit_new(&l->a, &o, &f), ST_OK);
-    l->train = read_lenient(l, "train.jsonl", train);
+    l->train = read_lenient(l, l->name ? l->name : "train.jsonl", train);
     l->valid = valid ? read_lenient(l, "valid.jsonl", valid) : NULL;
     assert_int_equal(audit_run(l->a, l->train, l->valid, &f), ST_OK);
     bool failed = false;
@@ -73,6 +74,7 @@ static void assert_found(struct look *l, const char *train, const char *valid, c
             text_addf(&got, &f, " %d", g->place[k].line);
         text_adds(&got, ",", &f);
         assert_true(g->text[0] != '\0' && g->remedy[0] != '\0');
+        assert_true(utf8_valid(g->text, strlen(g->text), NULL));
         failed = failed || g->severity == AUDIT_ERROR;
     }
     assert_int_equal(failed, audit_failed(l->a));
@@ -123,6 +125,21 @@ static void lines_that_cannot_be_trained_on(void **state)
         &l, "{\"prompt\":\"ab\",\"completion\":\"c\"}\n{\"prompt\":\"\",\"completion\":\"cdefg\"}",
         NULL, "no_targets:1e 1,cut_rows:1w 2,");
     assert_non_null(strstr(audit_finding(l.a, 1)->text, "16.7%")); /* 4 of 24 */
+    look_end(&l);
+    tear_down(&l.s);
+}
+
+/* A message quotes as many bytes as fit, and is text all the same. */
+static void what_is_quoted_stays_text(void **state)
+{
+    struct look l;
+    (void)state;
+    look_make(&l, NULL);
+    assert_found(&l,
+                 "{\"a\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+                 "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\":1}",
+                 NULL, "bad_lines:1e 1,no_rows:1e,");
+    assert_non_null(strstr(first_text(&l), "it has \"a\xc3\xa9"));
     look_end(&l);
     tear_down(&l.s);
 }
@@ -196,6 +213,11 @@ static void embeddings(void **state)
     assert_string_equal(first_text(&l), "2 tokens of the data have an embedding that was never "
                                         "trained: 98 \"b\", 99 \"c\"");
     assert_found(&l, "{\"text\":\"ad\"}\n", NULL, "");
+    for (int k = 0; k < HIDDEN; k++)
+        l.embed['c'][k] = (float)(k - 2) * 1e-20f; /* what an optimizer never touched */
+    assert_found(&l, "{\"text\":\"ac\"}\n", NULL, "untrained_tokens:1e 1,");
+    l.embed['c'][1] = 1e-10f;
+    assert_found(&l, "{\"text\":\"ac\"}\n", NULL, "");
     memcpy(l.embed['d'], l.embed['a'], sizeof l.embed['a']);
     memcpy(l.embed['y'], l.embed['a'], sizeof l.embed['a']); /* does not occur */
     assert_found(&l, "{\"text\":\"ad\"}\n", NULL, "equal_embeddings:1w 1,");
@@ -213,6 +235,19 @@ static void copies(void **state)
                  "{\"text\":\"ef\"}\n{\"text\":\"cd\"}\n{\"text\":\"ef\"}\n",
                  "duplicates:2w 3 4,valid_duplicates:1w 3,leaked:1w 2,");
     assert_found(&l, "{\"text\":\"ab\"}\n{\"text\":\"abb\"}\n", "{\"text\":\"a\"}\n", "");
+    /* As many as there are, in the order of the file. */
+    struct text many = {0};
+    struct fault f = {0};
+    for (int i = 0; i < 600; i++)
+        assert_int_equal(text_addf(&many, &f, "{\"text\":\"%d\"}\n", i % 300), ST_OK);
+    assert_found(&l, many.p, NULL, "duplicates:300w 301 302 303 304 305 306 307 308 309,");
+    assert_int_equal(audit_finding(l.a, 0)->places, 300);
+    assert_int_equal(audit_finding(l.a, 0)->place[299].line, 600);
+    text_free(&many);
+    /* Pieces of a text are not rows that somebody wrote twice. */
+    l.name = "train.txt";
+    l.s.o.seq_max = 2;
+    assert_found(&l, "ababab", NULL, "");
     look_end(&l);
     tear_down(&l.s);
 }
@@ -229,6 +264,47 @@ static void special_tokens(void **state)
                  "\"assistant\",\"content\":\"</s\"}]}\n",
                  NULL, "special_tokens:1w 1,");
     assert_non_null(strstr(first_text(&l), "such as </s>"));
+    /* What is not trained on may hold what it likes. */
+    assert_found(&l, "{\"prompt\":\"a\",\"completion\":\"b\",\"source\":\"</s>\"}\n", NULL, "");
+    assert_found(&l, "{\"prompt\":\"</s>\",\"completion\":\"b\"}\n", NULL, "special_tokens:1w 1,");
+    l.name = "train.txt";
+    assert_found(&l, "a\nb</s>c\nd", NULL, "special_tokens:1w 1,");
+    l.s.o.seq_max = 4;
+    assert_found(&l, "abc\nd</s>e\nfghijkl", NULL, "special_tokens:1w 2,");
+    assert_found(&l, "abc\nd</s e\nfghijkl", NULL, "");
+    look_end(&l);
+    tear_down(&l.s);
+}
+
+/* Rows of text have their end though the template has none: the finding is about the template
+ * alone. */
+static void two_files_have_ends_of_their_own(void **state)
+{
+    struct look l;
+    struct fault f = {0};
+    (void)state;
+    look_make(&l, "{% for m in messages %}<{{ m.role }}>{{ m.content }}|{% endfor %}"
+                  "{% if add_generation_prompt %}<assistant>{% endif %}");
+    struct audit_options o = {.tokenizer = l.s.t,
+                              .chat = true,
+                              .eos = &l.eos,
+                              .eos_count = 1,
+                              .vocab = VOCAB,
+                              .hidden = HIDDEN};
+    static const char chat[] = "{\"prompt\":\"a\",\"completion\":\"b\"}\n";
+    char paths[2][256];
+    snprintf(paths[0], sizeof paths[0], "%s", scratch_path("text.jsonl"));
+    snprintf(paths[1], sizeof paths[1], "%s", scratch_path("chat.jsonl"));
+    scratch_write(paths[0], "{\"text\":\"ab\"}\n", 14);
+    scratch_write(paths[1], chat, sizeof chat - 1);
+    struct dataset_file files[] = {{paths[0], 1}, {paths[1], 1}};
+    assert_int_equal(audit_new(&l.a, &o, &f), ST_OK);
+    l.s.o.watch = audit_watch(l.a, true);
+    assert_int_equal(dataset_open_files(&l.train, files, 2, &l.s.o, &f), ST_OK);
+    assert_int_equal(audit_run(l.a, l.train, NULL, &f), ST_OK);
+    assert_int_equal(audit_findings(l.a), 1);
+    assert_string_equal(audit_finding(l.a, 0)->name, "template_eos");
+    assert_int_equal(audit_finding(l.a, 0)->count, 1);
     look_end(&l);
     tear_down(&l.s);
 }
@@ -261,11 +337,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(sound_data_has_no_findings),
         TEST(lines_that_cannot_be_trained_on),
+        TEST(what_is_quoted_stays_text),
         TEST(a_conversation_counts_whole_or_not),
         TEST(ends),
         TEST(embeddings),
         TEST(copies),
         TEST(special_tokens),
+        TEST(two_files_have_ends_of_their_own),
         TEST(lengths),
     };
     return cmocka_run_group_tests_name("audit", tests, NULL, NULL);

@@ -115,6 +115,81 @@ static void alpaca(void **state)
     tear_down(&s);
 }
 
+static void messages(void **state)
+{
+    static const char turns[] = "\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":"
+                                "\"assistant\",\"content\":\"b\"}]";
+    static const char want[] = "[f]<user>a$<assistant>b$";
+    struct setup s = {0};
+    char line[512];
+    (void)state;
+    make_tokenizer(&s, "{% if tools %}[{{ tools[0].name }}]{% endif %}{% for m in messages %}"
+                       "<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+                       "{% if add_generation_prompt %}<assistant>{% endif %}");
+    snprintf(line, sizeof line, "{%s,\"tools\":[{\"name\":\"f\"}]}", turns);
+    assert_row(&s, line, "messages", want);
+    snprintf(line, sizeof line, "{%s,\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\"}", turns);
+    assert_row(&s, line, "messages", want);
+    static const char *const none[] = {"null", "\"\"", "\"null\"", "[]"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        snprintf(line, sizeof line, "{%s,\"tools\":%s}", turns, none[i]);
+        assert_row(&s, line, "messages", want + 3);
+    }
+    snprintf(line, sizeof line, "{%s,\"tools\":7}", turns);
+    assert_refused(&s, "k.jsonl", line, "line 1 has tools that are no list");
+    snprintf(line, sizeof line, "{%s,\"tools\":\"{}\"}", turns);
+    assert_refused(&s, "k.jsonl", line, "line 1 has tools that are no list");
+    snprintf(line, sizeof line, "{%s,\"tools\":\"[\"}", turns);
+    assert_refused(&s, "k.jsonl", line, "line 1 has tools that are not JSON");
+    tear_down(&s);
+}
+
+/* A kind is told by the keys that hold something; a row of none says which it has. */
+static void keys_tell_the_kind(void **state)
+{
+    struct setup s = {0};
+    (void)state;
+    make_tokenizer(&s, NULL);
+    assert_row(&s, "{\"prompt\":null,\"completion\":null,\"messages\":null,\"text\":\"ab\"}",
+               "text", "ab$");
+    assert_row(&s, "{\"messages\":null,\"prompt\":\"a\",\"completion\":\"b\",\"text\":\"x\"}",
+               "prompt/completion", "ab$");
+    assert_refused(&s, "k.jsonl", "{\"text\":null}", "line 1 has a text that is not a string");
+    assert_refused(&s, "k.jsonl", "{\"question\":\"a\",\"answer\":\"b\"}",
+                   "line 1 has none of the known keys: it has \"question\", \"answer\"");
+    assert_refused(&s, "k.jsonl", "{}", "none of the known keys: it has nothing");
+    assert_refused(&s, "k.jsonl", "{\"text\":\"a\",\"text\":\"b\"}", "\"text\" stands twice");
+    assert_refused(&s, "k.jsonl", "{\"text\":\"ab\"}\n{\"prompt\":\"a\",\"completion\":\"b\"}",
+                   "line 2 is a prompt/completion row among text rows");
+    tear_down(&s);
+}
+
+static void assert_remedy(const struct setup *s, const char *name, const char *content,
+                          const char *remedy)
+{
+    struct fault f = {0};
+    struct dataset *d = NULL;
+    scratch_write(scratch_path(name), content, strlen(content));
+    assert_int_equal(dataset_open(&d, scratch_path(name), &s->o, &f), ST_FORMAT);
+    if (!strstr(f.remedy, remedy))
+        fail_msg("\"%s\" does not say \"%s\"", f.remedy, remedy);
+}
+
+static void other_files_are_told_apart(void **state)
+{
+    struct setup s = {0};
+    (void)state;
+    make_tokenizer(&s, NULL);
+    assert_remedy(&s, "a.md", "# Lamps\n", "a plain text has a name that ends in .txt");
+    assert_remedy(&s, "a.csv", "text\nlamp\n", "rows are JSON, an object a line");
+    assert_remedy(&s, "a.jsonl", "[{\"text\":\"a\"}]\n", "a name that ends in .json");
+    assert_remedy(&s, "a.jsonl", "[\n{\"text\":\"a\"}]\n", "a name that ends in .json");
+    assert_remedy(&s, "a.jsonl", "{\"text\":\n", "mend or remove that line");
+    assert_true(dataset_is_rows("a.ndjson") && dataset_is_rows("a.jsonl.gz"));
+    assert_false(dataset_is_rows("a.txt") || dataset_is_rows("a.raw"));
+    tear_down(&s);
+}
+
 static void write_zipped(const char *path, const char *content)
 {
     gzFile z = gzopen(path, "wb");
@@ -293,6 +368,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(sharegpt),
         TEST(alpaca),
+        TEST(messages),
+        TEST(keys_tell_the_kind),
+        TEST(other_files_are_told_apart),
         TEST(arrays_and_gzip),
         TEST(files_are_found_with_their_weights),
         TEST(files_of_two_kinds_are_one_dataset),
