@@ -4,14 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/console.h"
-
-static double seconds(const struct look *l)
-{
-    return l->rate > 0 ? l->passes * (double)l->pass_tokens / l->rate : NAN;
-}
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
@@ -43,17 +37,45 @@ static void show_histogram(const struct dataset *d)
     }
 }
 
+/* "14 s", "4 minutes", "3.2 hours", "2.1 days". */
+static const char *duration(char to[32], double s)
+{
+    if (s < 99.5)
+        snprintf(to, 32, s < 9.5 ? "%.1f s" : "%.0f s", s);
+    else if (s < 99.5 * 60)
+        snprintf(to, 32, "%.0f minutes", s / 60);
+    else
+        snprintf(to, 32, s < 48 * 3600 ? "%.1f hours" : "%.1f days",
+                 s / (s < 48 * 3600 ? 3600 : 86400));
+    return to;
+}
+
+static void show_forecast(const struct forecast *c)
+{
+    char time[32];
+    if (c->seconds <= 0) {
+        printf("how long that takes is not known: %s\n", c->why);
+        return;
+    }
+    printf("about %s, at %.0f tokens/s", duration(time, c->seconds), c->tokens_per_second);
+    if (c->tokens == 0)
+        printf(" as given\n");
+    else if (c->layers_timed == c->layers)
+        printf(" (%s; timed just now with %lld tokens)\n", c->device, (long long)c->tokens);
+    else
+        printf(" (%s; reckoned from %d of the base's %d layers, timed just now with %lld tokens)\n",
+               c->device, c->layers_timed, c->layers, (long long)c->tokens);
+}
+
 static void show_plan(const struct look *l)
 {
     printf("\nbatches of %lld padded to their longest row would waste %.1f%%, rows packed to %lld "
            "tokens %.1f%%; wick pads nothing\n",
            (long long)l->batch_size, 100 * l->waste, (long long)l->max_seq_length,
            100 * l->waste_packed);
-    printf("%lld steps: %.2f passes over %lld tokens", (long long)l->steps, l->passes,
+    printf("%lld steps: %.2f passes over %lld tokens\n", (long long)l->steps, l->passes,
            (long long)l->pass_tokens);
-    if (l->rate > 0)
-        printf(", about %.0f minutes", ceil(seconds(l) / 60));
-    printf("\n");
+    show_forecast(&l->forecast);
 }
 
 /* What could move a terminal's cursor is shown as a question mark. */
@@ -68,7 +90,7 @@ static void put_text(const struct text *t)
 static enum status show_first(const struct look *l, struct fault *f)
 {
     enum { SHOWN = 400 };
-    bool color = isatty(1) && !getenv("NO_COLOR");
+    bool color = console_color(1);
     struct row r = dataset_row(l->train, 0);
     struct text piece = {0};
     enum status s = ST_OK;
@@ -92,11 +114,15 @@ static enum status show_first(const struct look *l, struct fault *f)
 static void show_findings(const struct look *l)
 {
     static const char *const words[] = {"note", "warning", "error"};
+    static const char *const colors[] = {"\033[36m", "\033[33m", "\033[31m"};
+    bool color = console_color(1);
     printf("\n");
     for (size_t i = 0; i < audit_findings(l->audit); i++) {
         const struct audit_finding *g = audit_finding(l->audit, i);
         char line[sizeof g->text + 500], places[480];
-        snprintf(line, sizeof line, "%s: %s%s\n  %s", words[g->severity], g->text,
+        printf("%s%s:%s ", color ? colors[g->severity] : "", words[g->severity],
+               color ? "\033[0m" : "");
+        snprintf(line, sizeof line, "%s%s\n  %s", g->text,
                  findings_places(places, sizeof places, g), g->remedy);
         put_text(&(struct text){line, strlen(line), 0});
         printf("\n");
@@ -143,6 +169,24 @@ static void add_data(struct json *to, const char *key, const struct dataset *d)
         json_add_int(file, "rows", (int64_t)p.rows);
         json_add_number(file, "weight", p.weight);
     }
+}
+
+/* How seconds was found. */
+static void add_forecast(struct json *to, const struct forecast *c)
+{
+    struct json *o = json_add_object(to, "forecast");
+    json_add_string(o, "how",
+                    c->seconds <= 0                ? "unknown"
+                    : c->tokens == 0               ? "given"
+                    : c->layers_timed == c->layers ? "timed"
+                                                   : "reckoned");
+    json_add_number(o, "tokens_per_second", c->seconds > 0 ? c->tokens_per_second : NAN);
+    json_add_string(o, "device", c->device);
+    json_add_int(o, "layers", c->layers);
+    json_add_int(o, "layers_timed", c->layers_timed);
+    json_add_int(o, "tokens_timed", c->tokens);
+    json_add_number(o, "seconds_spent", c->spent);
+    json_add_string(o, "why", c->why);
 }
 
 static void add_findings(struct json *to, const struct audit *a)
@@ -203,7 +247,8 @@ enum status audit_look_json(const struct look *l, struct fault *f)
     json_add_int(o, "steps", l->steps);
     json_add_number(o, "passes", l->passes);
     json_add_int(o, "pass_tokens", l->pass_tokens);
-    json_add_number(o, "seconds", seconds(l));
+    json_add_number(o, "seconds", l->forecast.seconds > 0 ? l->forecast.seconds : NAN);
+    add_forecast(o, &l->forecast);
     if (dataset_rows(l->train) > 0)
         add_first(o, l->train);
     add_findings(o, l->audit);

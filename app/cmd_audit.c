@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/options.h"
+#include "app/reading.h"
 
 /* ---- working it out -------------------------------------------------------------------------- */
 
@@ -13,6 +14,7 @@ static enum status open_data(struct look *l, struct fault *f)
 {
     struct session *s = &l->session;
     struct dataset_list train = {0}, valid = {0};
+    struct reading r;
     if (l->max_seq_length > s->config.max_positions)
         l->max_seq_length = s->config.max_positions;
     enum status st = findings_new(&l->audit, s, f);
@@ -25,7 +27,8 @@ static enum status open_data(struct look *l, struct fault *f)
                                 .mask_prompt = l->mask_prompt,
                                 .now = time(NULL),
                                 .temp_folder = getenv("TMPDIR"),
-                                .watch = audit_watch(l->audit, true)};
+                                .watch = audit_watch(l->audit, true),
+                                .progress = reading_begin(&r)};
     st = dataset_find(&train, &valid, l->data, l->weights, f);
     if (st == ST_OK)
         st = dataset_open_files(&l->train, train.p, train.n, &o, f);
@@ -33,21 +36,27 @@ static enum status open_data(struct look *l, struct fault *f)
         st = dataset_open_files(&l->valid, valid.p, valid.n, &o, f);
     else if (st == ST_OK && l->val_split > 0)
         st = dataset_hold_out(&l->valid, l->train, l->val_split, (uint64_t)l->seed, f);
+    reading_end(&r);
     dataset_list_free(&train);
     dataset_list_free(&valid);
     return st;
 }
 
+static struct sampler_options sampling(const struct look *l, bool packing)
+{
+    return (struct sampler_options){.batch = (int)l->batch_size,
+                                    .accumulate = (int)l->accumulate,
+                                    .shuffle = l->shuffle,
+                                    .packing = packing,
+                                    .epochs = l->epochs,
+                                    .seq_max = (int)l->max_seq_length,
+                                    .seed = (uint64_t)l->seed};
+}
+
 static enum status sample(struct look *l, bool packing, double *waste, int64_t *windows,
                           struct fault *f)
 {
-    struct sampler_options o = {.batch = (int)l->batch_size,
-                                .accumulate = (int)l->accumulate,
-                                .shuffle = l->shuffle,
-                                .packing = packing,
-                                .epochs = l->epochs,
-                                .seq_max = (int)l->max_seq_length,
-                                .seed = (uint64_t)l->seed};
+    struct sampler_options o = sampling(l, packing);
     struct sampler *s = NULL;
     enum status st = sampler_new(&s, l->train, &o, f);
     if (st == ST_OK) {
@@ -73,11 +82,31 @@ static enum status plan(struct look *l, struct fault *f)
     l->steps = l->iters > 0 ? l->iters : all;
     l->passes = (double)l->epochs * (double)l->steps / (double)all;
     for (size_t i = 0; i < dataset_rows(l->train); i++) {
-        struct row r = dataset_row(l->train, i);
+        struct row r = dataset_outline(l->train, i);
         tokens += r.n * dataset_part(l->train, (size_t)r.file).weight;
     }
     l->pass_tokens = (int64_t)(tokens + 0.5);
     return ST_OK;
+}
+
+/* How long it would take, unless there is nothing to train. */
+static void foretell(struct look *l)
+{
+    struct forecast_plan p = {
+        .common = &l->common,
+        .sampler = sampling(l, l->packing),
+        .adapters = {.rank = (int)l->rank,
+                     .alpha = 2.0 * (double)l->rank,
+                     .target_modules = l->target_modules,
+                     .num_layers = l->num_layers > 0 ? (int)l->num_layers : 0},
+        .grad_checkpoint = l->grad_checkpoint,
+        .passes = l->passes,
+        .steps = l->steps,
+        .steps_per_eval = l->steps_per_eval};
+    if (l->rate > 0)
+        forecast_given(&l->forecast, l->rate, l->passes * (double)l->pass_tokens);
+    else if (l->steps > 0)
+        forecast_make(&l->forecast, &p, &l->session, l->train, l->valid);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
@@ -91,6 +120,8 @@ static enum status run(struct look *l, struct fault *f)
         s = audit_run(l->audit, l->train, l->valid, f);
     if (s == ST_OK)
         s = plan(l, f);
+    if (s == ST_OK)
+        foretell(l);
     if (s == ST_OK)
         s = l->common.json ? audit_look_json(l, f) : audit_look_show(l, f);
     if (s != ST_OK || !audit_failed(l->audit))
@@ -144,7 +175,12 @@ static const struct option options[] = {
      .min = 0,
      .max = 1e12,
      .arg = "R",
-     .help = "what wick bench train measured: tells the time"},
+     .help = "the speed, instead of timing some steps here"},
+    RANK_OPTION(struct look, rank),
+    TARGET_MODULES_OPTION(struct look, target_modules),
+    NUM_LAYERS_OPTION(struct look, num_layers),
+    GRAD_CHECKPOINT_OPTION(struct look, grad_checkpoint),
+    STEPS_PER_EVAL_OPTION(struct look, steps_per_eval),
     COMMON_OPTIONS(struct look),
 };
 
@@ -156,11 +192,16 @@ int cmd_audit(int argc, char **argv)
                      .batch_size = 4,
                      .accumulate = 1,
                      .epochs = 1,
+                     .rank = 16,
+                     .target_modules = "all-linear",
+                     .steps_per_eval = 200,
                      .shuffle = true};
     struct command_line c = {
         .usage = "wick audit BASE.h5 --data DIR|FILE [--mask-prompt] [options]",
-        .about = "Looks through training data as training would see it. Exits 1 if it would train\n"
-                 "wrongly; the rest are warnings. The flags are those of wick train.",
+        .about =
+            "Looks through training data as training would see it, and tells how long training\n"
+            "would take here: some steps are timed, or of a large base some layers. Exits 1 if\n"
+            "it would train wrongly; the rest are warnings. The flags are those of wick train.",
         .options = options,
         .count = sizeof options / sizeof *options,
         .into = &l,

@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/options.h"
+#include "app/reading.h"
 #include "app/session.h"
 #include "app/signals.h"
 #include "data/dataset.h"
@@ -147,7 +148,10 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
         fault_set(f, ST_RANGE, "--mode rows needs a .jsonl file, and %s is not one", e->data);
         return fault_remedy(f, "use --mode blocks, stride or llamacpp for a text");
     }
+    struct reading r;
+    o.progress = reading_begin(&r);
     enum status st = dataset_open(&e->rows, e->data, &o, f);
+    reading_end(&r);
     if (st != ST_OK)
         return st;
     int64_t longest = (int64_t)dataset_stats(e->rows).longest;

@@ -223,7 +223,9 @@ int cmd_train(int argc, char **argv)
     c.usage = "wick train [CONFIG.json] [--model BASE.h5 --data DIR] [options]";
     c.about = "Trains a LoRA adapter. Flags win over the config file, which wins over the\n"
               "defaults in parentheses. The run's folder then holds a PEFT adapter, best/,\n"
-              "checkpoints/, metrics.jsonl, report.html and train.json.";
+              "checkpoints/, metrics.jsonl, report.html and train.json. A line that cannot be\n"
+              "read or has nothing to predict stops it before the first step; of what else\n"
+              "wick audit would find it warns, or stops there too with --strict.";
     c.positional[0].name = "CONFIG.json";
     c.positional[0].to = &t.set.config;
     enum status s = args_parse(&c, argc, argv, &f);

@@ -16,6 +16,12 @@ void console_quiet(bool q)
     quiet = q;
 }
 
+bool console_color(int fd)
+{
+    const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(fd) && !(no && *no) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
 /* For faults that come without a remedy of their own. */
 static const char *general_remedy(enum status code)
 {
@@ -45,7 +51,8 @@ static void put_line(const char *text)
 int console_fail(const struct fault *f)
 {
     const char *remedy = f->remedy[0] ? f->remedy : general_remedy(f->code);
-    fputs(quiet || !isatty(2) ? "wick: " : "\r\033[K\033[31mwick:\033[0m ", stderr);
+    fputs(quiet || !isatty(2) ? "" : "\r\033[K", stderr);
+    fputs(quiet || !console_color(2) ? "wick: " : "\033[31mwick:\033[0m ", stderr);
     put_line(f->text);
     fputs("      ", stderr);
     put_line(remedy);
@@ -225,8 +232,9 @@ void progress_at(struct progress *p, uint64_t done, const char *detail)
     format_rate(per, p, rate);
     draw_bar(bar, 20, part);
     if (tty)
-        fprintf(stderr, "\r\033[K%s %3.0f%% \033[36m%s\033[0m %s, %s left%s%s", p->what, 100 * part,
-                bar, per, left, *detail ? ", " : "", detail);
+        fprintf(stderr, "\r\033[K%s %3.0f%% %s%s%s %s, %s left%s%s", p->what, 100 * part,
+                console_color(2) ? "\033[36m" : "", bar, console_color(2) ? "\033[0m" : "", per,
+                left, *detail ? ", " : "", detail);
     else
         fprintf(stderr, "%s %3.0f%%, %s, %s left%s%s\n", p->what, 100 * part, per, left,
                 *detail ? ", " : "", detail);

@@ -16,6 +16,9 @@
 #include "kernels/status.h"
 
 void console_quiet(bool quiet);
+/* Whether the descriptor is a terminal that is to have colours: not with NO_COLOR set to something,
+ * nor a dumb one. */
+bool console_color(int fd);
 
 /* Prints the fault and its remedy; returns the exit code: 1. */
 int console_fail(const struct fault *f);

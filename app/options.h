@@ -78,6 +78,31 @@
         .name = "grad-accumulation-steps", .kind = OPT_INT, .at = offsetof(S, field), .min = 1, \
         .max = 65535, .arg = "N", .help = "micro-batches of a step"                             \
     }
+#define RANK_OPTION(S, field)                                                              \
+    {                                                                                      \
+        .name = "rank", .kind = OPT_INT, .at = offsetof(S, field), .min = 1, .max = 65536, \
+        .arg = "R", .help = "rank of the adapters"                                         \
+    }
+#define TARGET_MODULES_OPTION(S, field)                                                         \
+    {                                                                                           \
+        .name = "target-modules", .kind = OPT_STRING, .at = offsetof(S, field), .arg = "NAMES", \
+        .help = "all-linear, names with commas, or a regex"                                     \
+    }
+#define NUM_LAYERS_OPTION(S, field)                                                               \
+    {                                                                                             \
+        .name = "num-layers", .kind = OPT_INT, .at = offsetof(S, field), .min = -1, .max = 10000, \
+        .arg = "N", .help = "adapt the last N layers alone (all)"                                 \
+    }
+#define GRAD_CHECKPOINT_OPTION(S, field)                                       \
+    {                                                                          \
+        .name = "grad-checkpoint", .kind = OPT_BOOL, .at = offsetof(S, field), \
+        .help = "keep layer inputs alone and compute the rest again"           \
+    }
+#define STEPS_PER_EVAL_OPTION(S, field)                                                            \
+    {                                                                                              \
+        .name = "steps-per-eval", .kind = OPT_INT, .at = offsetof(S, field), .min = 1, .max = 1e9, \
+        .arg = "N", .help = "evaluate on valid every N steps"                                      \
+    }
 #define MAX_SEQ_LENGTH_OPTION(S, field)                                                \
     {                                                                                  \
         .name = "max-seq-length", .kind = OPT_INT, .at = offsetof(S, field), .min = 2, \

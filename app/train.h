@@ -14,7 +14,7 @@ struct train_settings {
     int64_t rank, num_layers, batch_size, accumulate, iters, epochs, max_seq_length, seed, warmup;
     int64_t decay, steps_per_report, steps_per_eval, val_batches, save_every, early_stop;
     double alpha, dropout, learning_rate, weight_decay, max_grad_norm, val_split;
-    bool use_rslora, packing, mask_prompt, shuffle, grad_checkpoint, overwrite;
+    bool use_rslora, packing, mask_prompt, shuffle, grad_checkpoint, overwrite, strict;
 };
 
 extern const struct train_settings train_defaults;

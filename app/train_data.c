@@ -1,9 +1,11 @@
 /* The data of a training run: found, opened, split, and looked over before the first step. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/console.h"
 #include "app/findings.h"
+#include "app/reading.h"
 #include "app/train.h"
 
 /* "a.jsonl, b.jsonl" for messages. */
@@ -29,8 +31,6 @@ static enum status find_files(struct train *t, struct dataset_list *train,
 static enum status open_valid(struct train *t, const struct dataset_list *valid,
                               const struct dataset_options *o, struct fault *f)
 {
-    if (valid->n > 0 && t->set.val_split > 0)
-        console_note("%s validates: --val-split is not used", t->valid_path.p);
     if (valid->n > 0)
         return dataset_open_files(&t->valid, valid->p, valid->n, o, f);
     if (t->set.val_split > 0)
@@ -48,8 +48,33 @@ static void tell_data(const struct train *t)
             struct dataset_part p = dataset_part(t->data, i);
             console_note("  %s: %zu %s rows, weight %g", p.path, p.rows, p.kind, p.weight);
         }
+    if (t->valid_path.n > 0 && t->set.val_split > 0)
+        console_note("%s validates: --val-split is not used", t->valid_path.p);
     if (t->valid && t->valid_path.n == 0)
         console_note("held out for validation: %zu rows", dataset_rows(t->valid));
+}
+
+/* What the reader refused is not here any more. The rest is told: of what else `wick audit` would
+ * exit 1 for (ends that are never taught, tokens that were never trained) nobody but the user knows
+ * whether it is meant. */
+static enum status judge(const struct train *t, const struct audit *audit, struct fault *f)
+{
+    char names[200];
+    size_t n = 0;
+    findings_tell(audit);
+    if (!audit_failed(audit))
+        return ST_OK;
+    if (t->set.strict) {
+        fault_set(f, ST_FORMAT, "%s would train wrongly: %s", t->train_path.p,
+                  audit_finding(audit, 0)->text);
+        return fault_remedy(f, "%s", audit_finding(audit, 0)->remedy);
+    }
+    for (size_t i = 0; i < audit_findings(audit) && n < sizeof names; i++)
+        if (audit_finding(audit, i)->severity == AUDIT_ERROR)
+            n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i > 0 ? ", " : "",
+                                  audit_finding(audit, i)->name);
+    console_note("an error to wick audit, and to train with --strict: %s", names);
+    return ST_OK;
 }
 
 enum status train_data_open(struct train *t, struct fault *f)
@@ -58,6 +83,7 @@ enum status train_data_open(struct train *t, struct fault *f)
     struct session *s = &t->session;
     struct dataset_list train = {0}, valid = {0};
     struct audit *audit = NULL;
+    struct reading r;
     if (set->max_seq_length > s->config.max_positions)
         set->max_seq_length = s->config.max_positions;
     struct dataset_options o = {.tokenizer = s->tokenizer,
@@ -66,7 +92,8 @@ enum status train_data_open(struct train *t, struct fault *f)
                                 .vocab = s->config.vocab,
                                 .mask_prompt = set->mask_prompt,
                                 .now = t->now,
-                                .temp_folder = getenv("TMPDIR")};
+                                .temp_folder = getenv("TMPDIR"),
+                                .progress = reading_begin(&r)};
     enum status st = find_files(t, &train, &valid, f);
     if (st == ST_OK)
         st = findings_new(&audit, s, f);
@@ -76,13 +103,14 @@ enum status train_data_open(struct train *t, struct fault *f)
     }
     if (st == ST_OK)
         st = open_valid(t, &valid, &o, f);
+    reading_end(&r);
     dataset_list_free(&train);
     dataset_list_free(&valid);
     if (st == ST_OK)
         st = audit_run(audit, t->data, t->valid, f);
     if (st == ST_OK) {
         tell_data(t);
-        findings_tell(audit);
+        st = judge(t, audit, f);
     }
     audit_free(&audit);
     return st;

@@ -1,5 +1,7 @@
 /* wick audit as a user runs it, its short form in train, and runs over several weighted files with
  * rows held out. */
+#include <pty.h>
+
 #include "tests/app/program.h"
 
 #define BASE program_base()
@@ -39,7 +41,7 @@ static void test_for_people(void **state)
     program_says("tokens a row\n");
     program_says("wick pads nothing");
     program_says("90 steps: 1.00 passes");
-    program_says("about 1 minutes");
+    program_says("about 58 s, at 1000 tokens/s as given"); /* 57825 tokens */
     program_says("<|im_start|>assistant\n«who: ");
     program_says("nothing to complain about");
     assert_null(strchr(program_said.out.p, '\033')); /* no terminal, no colours */
@@ -131,6 +133,76 @@ static void test_untrained_embedding(void **state)
     program_done();
 }
 
+/* ---- how long -------------------------------------------------------------------------------- */
+
+static const struct json *forecast(const struct json_doc *doc)
+{
+    return json_get(json_root(doc), "forecast");
+}
+
+static double number(const struct json *o, const char *key)
+{
+    return json_number(json_get(o, key), -1);
+}
+
+static void test_time(void **state)
+{
+    (void)state;
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json");
+    struct json_doc *doc = program_json();
+    const struct json *c = forecast(doc);
+    double seconds = program_number(doc, "seconds"), rate = number(c, "tokens_per_second");
+    assert_string_equal(json_string(json_get(c, "how")), "timed");
+    assert_true(seconds > 0.1 && rate > 1 && number(c, "tokens_timed") > 100);
+    assert_true(number(c, "layers") == 5 && number(c, "layers_timed") == 5);
+    /* Training by that rate, and one evaluation beside it. */
+    assert_true(seconds > 57825 / rate && seconds < 1.5 * 57825 / rate);
+    json_close(&doc);
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--epochs", "3",
+         "--tokens-per-second", "500", "--json");
+    doc = program_json();
+    assert_true(program_number(doc, "seconds") == 3 * 57825 / 500.0);
+    assert_string_equal(json_string(json_get(forecast(doc), "how")), "given");
+    json_close(&doc);
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu");
+    program_done();
+    program_says("90 steps: 1.00 passes over 57825 tokens\nabout ");
+    program_says("timed just now with ");
+}
+
+/* What is slower takes longer: less of it in backward, twice as much of it. */
+static void test_time_of_other_settings(void **state)
+{
+    (void)state;
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json");
+    struct json_doc *doc = program_json();
+    double all = program_number(doc, "seconds");
+    json_close(&doc);
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json", "--epochs",
+         "20");
+    doc = program_json();
+    assert_true(program_number(doc, "seconds") > 5 * all);
+    json_close(&doc);
+}
+
+/* No device, no time; all else is told. */
+static void test_time_unknown(void **state)
+{
+    (void)state;
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "opencl:77", "--json");
+    struct json_doc *doc = program_json();
+    assert_true(json_kind(json_get(json_root(doc), "seconds")) == JSON_NULL);
+    assert_string_equal(json_string(json_get(forecast(doc), "how")), "unknown");
+    assert_true(json_string(json_get(forecast(doc), "why"))[0] != '\0');
+    assert_true(program_number(doc, "steps") == 90);
+    json_close(&doc);
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "opencl:77");
+    program_done();
+    program_says("how long that takes is not known: ");
+}
+
+/* ---- in train -------------------------------------------------------------------------------- */
+
 static void test_train_warns(void **state)
 {
     const char *data = program_file("twice.jsonl"), *run = program_file("short");
@@ -142,6 +214,89 @@ static void test_train_warns(void **state)
     program_notes("twice.jsonl: 6 text rows");
     program_notes("warning: 1 row of train is there already: ");
     program_notes("warning: 1 line spells special tokens in the text, such as <|im_start|>");
+}
+
+/* A base whose template never emits what the model stops at: train says so and goes on, unless it
+ * is to be strict; audit exits 1. */
+static void test_strict(void **state)
+{
+    const char *folder = program_checkpoint("endless"), *base = program_file("endless.h5");
+    const char *data = program_file("one.jsonl"), *run = program_file("strict");
+    (void)state;
+    program_text(data, good);
+    program_replace(folder, "generation_config.json", "{\"eos_token_id\": 5}", 19);
+    program_edit(folder, "config.json", "eos_token_id", "5");
+    WICK("import", folder, "-o", base, "--quiet");
+    program_done();
+    WICK("audit", base, "--data", data, "--tokens-per-second", "1");
+    program_code(1);
+    program_says("error: the chat template never emits ");
+    WICK("train", "--model", base, "--data", data, "--output", run, "--strict", "--quiet");
+    program_refused(1, "one.jsonl would train wrongly: the chat template never emits ",
+                    "set eos_token_id");
+    assert_false(program_there(run));
+    WICK("train", "--model", base, "--data", data, "--output", run, "--iters", "1", "--device",
+         "cpu");
+    program_done();
+    program_notes("warning: the chat template never emits ");
+    program_notes("an error to wick audit, and to train with --strict: template_eos\n");
+    WICK("train", "--model", BASE, "--data", data, "--output", run, "--iters", "1", "--device",
+         "cpu", "--strict", "--overwrite", "--quiet");
+    program_done();
+}
+
+/* ---- on a terminal --------------------------------------------------------------------------- */
+
+/* What wick audit writes to a terminal. */
+static void on_terminal(struct text *said, const char *data, const char *no_color, const char *term)
+{
+    int fd;
+    char buf[4096];
+    struct fault f = {0};
+    pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        unsetenv("NO_COLOR");
+        if (no_color)
+            setenv("NO_COLOR", no_color, 1);
+        setenv("TERM", term, 1);
+        execl(program_path(), program_path(), "audit", BASE, "--data", data, "--mask-prompt",
+              "--tokens-per-second", "1", NULL);
+        _exit(127);
+    }
+    said->n = 0;
+    for (ssize_t n; (n = read(fd, buf, sizeof buf)) > 0;) /* EIO at the end */
+        assert_int_equal(text_add(said, buf, (size_t)n, &f), 0);
+    close(fd);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+}
+
+static void test_colors(void **state)
+{
+    struct text said = {0}, rows = {0};
+    struct fault f = {0};
+    const char *data = program_file("colors.jsonl");
+    (void)state;
+    assert_int_equal(text_addf(&rows, &f, "%s%snonsense\n", good, good), 0);
+    program_text(data, rows.p);
+    text_free(&rows);
+    on_terminal(&said, data, NULL, "xterm");
+    assert_non_null(strstr(said.p, "targets in green:"));
+    assert_non_null(strstr(said.p, "assistant\r\n\033[32mA lantern.<|im_end|>"));
+    assert_non_null(strstr(said.p, "\033[31merror:\033[0m "));
+    assert_non_null(strstr(said.p, "\033[33mwarning:\033[0m "));
+    on_terminal(&said, data, "", "xterm"); /* empty is as good as unset */
+    assert_non_null(strstr(said.p, "\033[32m"));
+    on_terminal(&said, data, "1", "xterm");
+    assert_null(strstr(said.p, "m\033["));
+    assert_null(strstr(said.p, "[32m"));
+    assert_null(strstr(said.p, "[31m"));
+    assert_non_null(strstr(said.p, "targets between « and »:"));
+    on_terminal(&said, data, NULL, "dumb");
+    assert_null(strstr(said.p, "[32m"));
+    text_free(&said);
 }
 
 #define ARGUMENTS(run, data)                                                                    \
@@ -182,6 +337,9 @@ int main(void)
         cmocka_unit_test(test_for_people),   cmocka_unit_test(test_what_trains_wrongly),
         cmocka_unit_test(test_for_machines), cmocka_unit_test(test_untrained_embedding),
         cmocka_unit_test(test_train_warns),  cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_time),         cmocka_unit_test(test_time_of_other_settings),
+        cmocka_unit_test(test_time_unknown), cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_colors),
     };
     return program_run("audit_command", tests);
 }
