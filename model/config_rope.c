@@ -194,16 +194,26 @@ static void extend_positions(struct model_config *c)
         c->max_positions = reach < 1 << 28 ? (int)reach : 1 << 28;
 }
 
+static bool by_layer_types(const struct json *o)
+{
+    return json_get(o, "full_attention") || json_get(o, "sliding_attention");
+}
+
 /* The objects of full and of sliding layers, which are one but for Gemma 3. */
 static enum status find_ropes(const struct config_reader *r, const struct json **full,
                               const struct json **local)
 {
     const struct json *scaling = json_get(r->root, "rope_scaling");
     const struct json *o = json_get(r->root, "rope_parameters");
-    bool nested = json_get(o, "full_attention") || json_get(o, "sliding_attention");
+    bool nested = by_layer_types(o);
     bool two = r->family->absent.theta_local > 0, scaled = json_kind(scaling) != JSON_NULL;
+    if (json_kind(scaling) == JSON_OBJECT && !json_first(scaling))
+        scaled = false; /* an empty one is none */
     *full = scaled ? scaling : o;
     *local = NULL;
+    if (by_layer_types(scaling))
+        return fault_set(r->f, ST_UNSUPPORTED,
+                         "config.json: rope_scaling by layer types is not supported");
     if (json_kind(o) == JSON_NULL)
         return ST_OK;
     if (nested != two)

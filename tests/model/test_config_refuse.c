@@ -167,7 +167,12 @@ static void ropes(void **state)
         {"gemma2", "\"rope_parameters\": {\"sliding_attention\": {}}", "rope_parameters"},
         {"gemma3_text", "\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 8}",
          "rope_parameters"},
-        {"gemma3_text", "\"rope_parameters\": {\"full_attention\": {}}, \"rope_scaling\": {}",
+        {"qwen2", "\"rope_scaling\": {\"full_attention\": {\"type\": \"linear\", \"factor\": 2}}",
+         "rope_scaling by layer types"},
+        {"gemma3_text", "\"rope_scaling\": {\"sliding_attention\": {}}", "rope_scaling"},
+        {"gemma3_text",
+         "\"rope_parameters\": {\"full_attention\": {}}, \"rope_scaling\": "
+         "{\"factor\": 2}",
          "rope_scaling"},
     };
     every(cases, sizeof cases / sizeof *cases);
