@@ -5,6 +5,7 @@
  *     OCL_SHIM="gpu break=kernels/softmax/softmax.cl" LD_PRELOAD=…/opencl_shim.so wick …
  *
  *   gpu               the devices say they are GPUs, and "auto" takes them
+ *   group=N           the most work-items of a group that they tell of
  *   no-platform       there is no platform: clGetPlatformIDs fails as the loader's does
  *   no-device         the platforms have no devices
  *   break=PATH        the source of that name gets a line that does not compile
@@ -146,10 +147,13 @@ CL_API_ENTRY cl_int CL_API_CALL clGetDeviceInfo(cl_device_id d, cl_device_info w
     OWN(clGetDeviceInfo);
     cl_int err = own(d, what, size, value, size_out);
     cl_ulong *bytes = value;
+    size_t *items = value;
     if (err != CL_SUCCESS || !value)
         return err;
     if (what == CL_DEVICE_TYPE && told("gpu"))
         *(cl_device_type *)value = CL_DEVICE_TYPE_GPU;
+    if (what == CL_DEVICE_MAX_WORK_GROUP_SIZE)
+        *items = number("group", *items);
     if (what == CL_DEVICE_GLOBAL_MEM_SIZE)
         *bytes = number("says", *bytes);
     if (what == CL_DEVICE_MAX_MEM_ALLOC_SIZE)
