@@ -5,7 +5,10 @@
 
 #include "data/tokenizer/unicode.h"
 
-enum { CONTENT_MAX = 4096 }; /* bytes: bounds the walk of the trie at every byte of a text */
+enum {
+    CONTENT_MAX = 1024,      /* bytes: bounds the walk of the trie at every byte of a text */
+    CONTENTS_MAX = 16 << 20, /* of all together: bounds the tries */
+};
 
 void added_open(struct added *a, const struct vocab *vocab)
 {
@@ -121,6 +124,9 @@ enum status added_add(struct added *a, const struct added_token *token, int32_t 
     if (t.n > CONTENT_MAX)
         return fault_set(f, ST_RANGE, "%s: the added token %.40s... is longer than %d bytes", where,
                          t.content, CONTENT_MAX);
+    if (a->by_content.bytes.n > CONTENTS_MAX)
+        return fault_set(f, ST_RANGE, "%s: the added tokens are more than %d MiB", where,
+                         CONTENTS_MAX >> 20);
     if (old && !same(old, &t))
         return fault_set(f, ST_FORMAT, "%s: the added token %.80s stands twice", where, t.content);
     if (!old) {

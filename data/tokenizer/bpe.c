@@ -51,12 +51,13 @@ void bpe_run_close(struct bpe_run *r)
 static uint32_t pair_rank(const struct bpe *b, int32_t left, int32_t right, int32_t *merged)
 {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    size_t slot = (size_t)(pair * 0x9E3779B97F4A7C15u >> 20) & b->merge_mask;
-    for (; b->merges[slot].pair != UINT64_MAX; slot = (slot + 1) & b->merge_mask) {
+    size_t slot = bpe_pair_slot(b, pair), far = 0;
+    for (; b->merges[slot].pair != UINT64_MAX && far <= b->merge_reach; far++) {
         if (b->merges[slot].pair == pair) {
             *merged = b->merges[slot].id;
             return b->merges[slot].rank;
         }
+        slot = (slot + 1) & b->merge_mask;
     }
     return NO_RANK;
 }

@@ -26,7 +26,7 @@ struct bpe {
     struct vocab vocab;
     struct vocab raw; /* with byte_level: the same ids by the bytes that they stand for */
     struct bpe_merge *merges;
-    size_t merge_mask;
+    size_t merge_mask, merge_reach; /* no merge is further than that from its own slot */
     bool byte_level;           /* words come as plain bytes, each a character of the vocabulary */
     int32_t byte_ids[256];     /* with byte_level: the id of each byte, or -1 */
     int32_t fallback_ids[256]; /* with byte_fallback: the id of <0xNN>, or -1 */
@@ -37,6 +37,12 @@ struct bpe {
     uint32_t *joiners;
     size_t joiner_count;
 };
+
+/* The slot where the search for a pair begins. The upper half of the product hangs on both ids. */
+static inline size_t bpe_pair_slot(const struct bpe *b, uint64_t pair)
+{
+    return (size_t)(pair * 0x9E3779B97F4A7C15u >> 32) & b->merge_mask;
+}
 
 enum status bpe_open(struct bpe *b, const struct json *model, bool byte_level, const char *where,
                      struct fault *f);

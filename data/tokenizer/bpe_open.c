@@ -46,8 +46,13 @@ static enum status vocab_read(struct vocab *v, const struct json *object, const 
         if (!json_int(m, &id) || id < 0 || id > INT32_MAX - 1)
             return fault_set(f, ST_FORMAT, "%s: the id of the token %.80s is not a usable integer",
                              where, key);
-        if (vocab_add(v, key, strlen(key), (int32_t)id, f) != ST_OK)
-            return f->code;
+        enum status st = vocab_add(v, key, strlen(key), (int32_t)id, f);
+        if (st == ST_RANGE)
+            return fault_set(f, ST_RANGE,
+                             "%s: the vocabulary is made to collide, at the token %.80s", where,
+                             key);
+        if (st != ST_OK)
+            return st;
     }
     return vocab_seal(v, 4 * v->count + ID_SLACK, where, f);
 }
@@ -125,9 +130,14 @@ static enum status merge_add(struct bpe *b, uint32_t rank, const char *left, siz
     if (id < 0)
         return merge_absent(where, rank, both->p, both->n, f);
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)c;
-    size_t slot = (size_t)(pair * 0x9E3779B97F4A7C15u >> 20) & b->merge_mask;
-    while (b->merges[slot].pair != UINT64_MAX && b->merges[slot].pair != pair)
+    size_t slot = bpe_pair_slot(b, pair), far = 0;
+    for (; b->merges[slot].pair != UINT64_MAX && b->merges[slot].pair != pair; far++)
         slot = (slot + 1) & b->merge_mask;
+    if (far > VOCAB_REACH)
+        return fault_set(f, ST_RANGE, "%s: the merges are made to collide, at merge %u", where,
+                         (unsigned)rank);
+    if (far > b->merge_reach)
+        b->merge_reach = far;
     b->merges[slot] = (struct bpe_merge){.pair = pair, .rank = rank, .id = id};
     return ST_OK;
 }

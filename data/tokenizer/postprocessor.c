@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { SPECIALS_MAX = 1024 };
+
 /* The ids of one special token of a template, from its special_tokens. */
 static enum status special_add(struct ids *to, const struct json *specials, const struct json *item,
                                const char *where, struct fault *f)
@@ -18,6 +20,10 @@ static enum status special_add(struct ids *to, const struct json *specials, cons
                              "%s: an id of the token \"%.60s\" in TemplateProcessing "
                              "is not a usable integer",
                              where, name);
+        if (to->n == SPECIALS_MAX)
+            return fault_set(f, ST_RANGE,
+                             "%s: TemplateProcessing adds more than %d tokens on one side", where,
+                             SPECIALS_MAX);
         if (ids_add(to, (int32_t)id, f) != ST_OK)
             return f->code;
     }

@@ -5,7 +5,7 @@
 
 #include "data/tokenizer/unicode.h"
 
-enum { STEPS_PER_BYTE = 1024, STEPS_LEAST = 1 << 24, INLINE_STATES = 128 };
+enum { STEPS_PER_BYTE = 256, STEPS_LEAST = 1 << 24, INLINE_STATES = 128 };
 
 /* What to do when a path fails: go on at pc and at; of a REPEAT, give back down to low first. */
 struct state {

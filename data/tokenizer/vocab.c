@@ -21,12 +21,17 @@ uint64_t vocab_hash(const char *s, size_t n)
     return h ^ h >> 29;
 }
 
-static void slot_put(struct vocab *v, uint32_t entry)
+static enum status slot_put(struct vocab *v, uint32_t entry, struct fault *f)
 {
-    size_t slot = v->entries[entry].hash & v->slot_mask;
-    while (v->slots[slot])
+    size_t slot = v->entries[entry].hash & v->slot_mask, far = 0;
+    for (; v->slots[slot]; far++)
         slot = (slot + 1) & v->slot_mask;
+    if (far > VOCAB_REACH)
+        return fault_set(f, ST_RANGE, "the pieces of the vocabulary are made to collide");
+    if (far > v->reach)
+        v->reach = far;
     v->slots[slot] = entry + 1;
+    return ST_OK;
 }
 
 enum status vocab_reserve(struct vocab *v, size_t count, struct fault *f)
@@ -49,9 +54,11 @@ enum status vocab_reserve(struct vocab *v, size_t count, struct fault *f)
     v->slots = table;
     v->slot_mask = slots - 1;
     v->cap = count;
-    for (size_t i = 0; i < v->count; i++)
-        slot_put(v, (uint32_t)i);
-    return ST_OK;
+    v->reach = 0;
+    enum status st = ST_OK;
+    for (size_t i = 0; i < v->count && st == ST_OK; i++)
+        st = slot_put(v, (uint32_t)i, f);
+    return st;
 }
 
 enum status vocab_add(struct vocab *v, const char *piece, size_t n, int32_t id, struct fault *f)
@@ -65,8 +72,7 @@ enum status vocab_add(struct vocab *v, const char *piece, size_t n, int32_t id, 
         return f->code;
     v->entries[v->count] = (struct vocab_entry){
         .at = at, .n = (uint32_t)n, .hash = (uint32_t)vocab_hash(piece, n), .id = id};
-    slot_put(v, (uint32_t)v->count++);
-    return ST_OK;
+    return slot_put(v, (uint32_t)v->count++, f);
 }
 
 enum status vocab_seal(struct vocab *v, size_t id_limit, const char *where, struct fault *f)
@@ -103,7 +109,8 @@ int32_t vocab_find(const struct vocab *v, const char *piece, size_t n)
     if (v->count == 0)
         return -1;
     uint32_t hash = (uint32_t)vocab_hash(piece, n);
-    for (size_t slot = hash & v->slot_mask; v->slots[slot]; slot = (slot + 1) & v->slot_mask) {
+    for (size_t slot = hash & v->slot_mask, far = 0; v->slots[slot] && far <= v->reach;
+         slot = (slot + 1) & v->slot_mask, far++) {
         const struct vocab_entry *e = &v->entries[v->slots[slot] - 1];
         if (e->hash == hash && e->n == n && (n == 0 || memcmp(v->bytes.p + e->at, piece, n) == 0))
             return e->id;

@@ -14,6 +14,10 @@
 #include "data/text.h"
 #include "kernels/status.h"
 
+/* How far from its own slot an entry of a hash table may be. By chance it is a few dozen; what is
+ * made to collide is refused, so that no file can make look-ups slow. */
+enum { VOCAB_REACH = 1024 };
+
 struct vocab_entry {
     size_t at; /* into the bytes; the piece ends with a NUL there */
     uint32_t n, hash;
@@ -25,6 +29,7 @@ struct vocab {
     size_t count, cap;
     uint32_t *slots; /* entry + 1, or 0; the number of slots is a power of two */
     size_t slot_mask;
+    size_t reach;    /* no entry is further than this from the slot of its hash */
     uint32_t *by_id; /* entry + 1, or 0 */
     size_t id_count; /* one above the largest id */
     struct text bytes;
@@ -33,7 +38,8 @@ struct vocab {
 /* Makes room for count pieces; may be called again to grow. */
 enum status vocab_reserve(struct vocab *v, size_t count, struct fault *f);
 
-/* Adds a piece that is not there yet (the caller knows), with an id >= 0. */
+/* Adds a piece that is not there yet (the caller knows), with an id >= 0. ST_RANGE when too many
+ * have one hash. */
 enum status vocab_add(struct vocab *v, const char *piece, size_t n, int32_t id, struct fault *f);
 
 /* Builds the table from ids to pieces. ST_FORMAT when two pieces have one id, ST_RANGE when an id

@@ -7,6 +7,7 @@
 
 #include <time.h>
 
+#include "data/tokenizer/vocab.h"
 #include "tests/data/short_memory.h"
 #include "tests/data/tokenizer_sample.h"
 
@@ -130,6 +131,59 @@ static void test_hostile_spaces(void **state)
     free(s);
 }
 
+/* One step of vocab_hash. */
+static uint64_t hash_step(uint64_t h, const char *eight)
+{
+    uint64_t w;
+    memcpy(&w, eight, 8);
+    h = (h ^ w) * 0xD6E8FEB86659FD93u;
+    return h ^ h >> 32;
+}
+
+/* The next piece of 16 letters and signs that has the hash of abcdefghABCDEFGH. */
+static void colliding(char piece[17], uint64_t *seed)
+{
+    static const char first[] = "abcdefghABCDEFGH";
+    uint64_t begin = 16 * 0x9E3779B97F4A7C15u, second;
+    memcpy(&second, first + 8, 8);
+    uint64_t met = hash_step(begin, first) ^ second;
+    for (bool good = false; !good;) {
+        for (int i = 0; i < 8; i++) {
+            *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+            piece[i] = (char)('A' + (*seed >> 33) % 58);
+        }
+        second = hash_step(begin, piece) ^ met;
+        memcpy(piece + 8, &second, 8);
+        good = true;
+        for (int i = 0; i < 16; i++)
+            good = good && piece[i] > ' ' && piece[i] < 127 && piece[i] != '"' && piece[i] != '\\';
+    }
+    piece[16] = '\0';
+    assert_true(vocab_hash(piece, 16) == vocab_hash(first, 16));
+}
+
+/* Pieces with one hash, so many that each look-up would pass over all of them. */
+static void test_hostile_hash(void **state)
+{
+    struct text json = {0};
+    struct blobs files = {0};
+    struct tokenizer *t = NULL;
+    char piece[17];
+    uint64_t seed = 1;
+    (void)state;
+    text_adds(&json, "{\"model\":{\"merges\":[],\"vocab\":{\"a\":0", &fault);
+    for (int i = 1; i < 2000; i++) {
+        colliding(piece, &seed);
+        assert_int_equal(text_addf(&json, &fault, ",\"%s\":%d", piece, i), ST_OK);
+    }
+    text_adds(&json, "}}}", &fault);
+    text_as(&files, "tokenizer.json", json.p);
+    assert_int_equal(tokenizer_open(&t, &files, &fault), ST_RANGE);
+    assert_non_null(strstr(fault.text, "tokenizer.json: the vocabulary is made to collide"));
+    blobs_free(&files);
+    text_free(&json);
+}
+
 /* ---- memory ----------------------------------------------------------------------------------- */
 
 /* Whatever allocation fails, opening and encoding say so and leak nothing (under valgrind). */
@@ -166,7 +220,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_not_utf8),       cmocka_unit_test(test_decode_halves),
         cmocka_unit_test(test_long),           cmocka_unit_test(test_hostile_pattern),
-        cmocka_unit_test(test_hostile_spaces), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_hostile_spaces), cmocka_unit_test(test_hostile_hash),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,12 +246,53 @@ static void test_deep(void **state)
     }
 }
 
+static void refused_as(struct text *json, const char *says)
+{
+    struct blobs files = {0};
+    struct tokenizer *t = NULL;
+    text_as(&files, "tokenizer.json", json->p);
+    assert_int_equal(tokenizer_open(&t, &files, &fault), ST_RANGE);
+    assert_true(strstr(fault.text, "tokenizer.json: ") && strstr(fault.text, says));
+    blobs_free(&files);
+    json->n = 0;
+}
+
+/* What a sane file holds little of is bounded, and so is what is made of it. */
+static void test_too_much(void **state)
+{
+    static char big[2000];
+    struct text json = {0};
+    (void)state;
+    memset(big, 'x', 1025);
+    text_addf(&json, &fault, "{\"added_tokens\":[" ADDED(5, "%s") "]," MODEL "}", big);
+    refused_as(&json, "is longer than 1024 bytes");
+    text_adds(&json, "{\"added_tokens\":[", &fault);
+    big[1000] = '\0';
+    for (int i = 0; i < 17000; i++) {
+        snprintf(big + 900, 8, "%07d", i);
+        big[907] = 'x';
+        text_addf(&json, &fault, "%s{\"id\":%d,\"content\":\"%s\",\"special\":true}", i ? "," : "",
+                  5 + i, big);
+    }
+    text_adds(&json, "]," MODEL "}", &fault);
+    refused_as(&json, "more than 16 MiB");
+    text_adds(&json, "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[", &fault);
+    for (int i = 0; i < 1025; i++)
+        text_adds(&json, "{\"SpecialToken\":{\"id\":\"a\"}},", &fault);
+    text_adds(&json,
+              "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"a\":{\"ids\":[0]}}}," MODEL "}",
+              &fault);
+    refused_as(&json, "more than 1024 tokens");
+    text_free(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),       cmocka_unit_test(test_roles_from_config),
         cmocka_unit_test(test_vocab_files), cmocka_unit_test(test_bad),
         cmocka_unit_test(test_absent),      cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
