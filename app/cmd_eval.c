@@ -175,7 +175,6 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
 {
     static const char *const names[] = {"blocks", "stride", "llamacpp"};
     struct session *s = &e->session;
-    struct text text = {0};
     int64_t most = s->config.max_positions;
     int mode = 0;
     while (strcmp(names[mode], e->mode) != 0)
@@ -188,14 +187,7 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
     e->bos = mode == WINDOWS_LLAMACPP && tokenizer_adds_bos(s->tokenizer)
                  ? tokenizer_bos(s->tokenizer)
                  : -1;
-    enum status st = dataset_text(&text, e->data, f);
-    if (st == ST_OK)
-        st = tokenizer_encode(s->tokenizer, &e->stream, text.p ? text.p : "", text.n,
-                              TOKENIZER_ADD_SPECIAL, f);
-    if (st == ST_FORMAT) {
-        of_data(e, f);
-        fault_remedy(f, "save the text as UTF-8");
-    }
+    enum status st = dataset_tokens(&e->stream, e->data, s->tokenizer, f);
     for (size_t i = 0; st == ST_OK && i < e->stream.n; i++)
         if (e->stream.p[i] >= s->config.vocab) {
             fault_set(f, ST_FORMAT, "%s becomes token %d, and the model has only %d", e->data,
@@ -213,7 +205,6 @@ static enum status open_stream(struct eval *e, int *rows_max, struct fault *f)
         if (*rows_max > (int64_t)e->windows.count * (int64_t)longest)
             *rows_max = (int)(e->windows.count * longest);
     }
-    text_free(&text);
     return st;
 }
 

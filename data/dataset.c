@@ -24,6 +24,12 @@ enum status dataset_targetless(struct dataset *d, int line, const char *what, co
     return dataset_wrong(d, line, what, remedy, f);
 }
 
+enum status dataset_encode(const struct dataset *d, struct ids *ids, struct ids *ends,
+                           const char *text, size_t n, unsigned flags, struct fault *f)
+{
+    return tokenizer_encode_again(d->o.tokenizer, d->words, ids, ends, text, n, flags, f);
+}
+
 enum status dataset_add_row(struct dataset *d, const struct ids *ids, const struct text *target,
                             int line, struct fault *f)
 {
@@ -142,15 +148,18 @@ static enum status dataset_new(struct dataset **out, const struct dataset_option
     enum status s = tokenstore_open(&d->store, o->memory_max ? o->memory_max : MEMORY_MAX,
                                     o->temp_folder && o->temp_folder[0] ? o->temp_folder : NULL, f);
     if (s == ST_OK)
+        s = tokenizer_memory_open(&d->words, o->tokenizer, f);
+    if (s == ST_OK)
         *out = d;
     else
-        free(d);
+        dataset_close(&d);
     return s;
 }
 
 /* All rows are there, unless s says otherwise. */
 static enum status finish(struct dataset **out, struct dataset *d, enum status s, struct fault *f)
 {
+    tokenizer_memory_close(&d->words);
     if (s == ST_OK)
         s = tokenstore_seal(d->store, f);
     if (s != ST_OK) {
@@ -213,6 +222,7 @@ void dataset_close(struct dataset **out)
         free((char *)(uintptr_t)d->part[i].path);
     free(d->part);
     free(d->row);
+    tokenizer_memory_close(&d->words);
     tokenstore_close(&d->store);
     free(d);
 }

@@ -170,9 +170,10 @@ enum status dataset_absolute(struct text *out, const char *paths, struct fault *
 /* By its name: holds JSON rows (.jsonl, .ndjson, .json, and gzip'd). */
 bool dataset_is_rows(const char *path);
 
-/* The text that perplexity over a stream needs: a text as it is, or the `text` rows of a JSONL
- * joined by a blank line. Appends to out. */
-enum status dataset_text(struct text *out, const char *path, struct fault *f);
+/* The tokens that perplexity over a stream needs: of a text as it is, or of the `text` rows of a
+ * JSONL joined by a blank line. Appends to out. */
+enum status dataset_tokens(struct ids *out, const char *path, const struct tokenizer *t,
+                           struct fault *f);
 
 /* ---- windows of micro-batches ----------------------------------------------------------------
  *

@@ -77,8 +77,7 @@ static enum status mark_span(struct chat_job *j, const struct text *text, struct
 static enum status take_text(struct chat_job *j, const struct text *text, char all, struct fault *f)
 {
     j->ids.n = j->ends.n = j->target.n = 0;
-    enum status s =
-        tokenizer_encode_ends(j->d->o.tokenizer, &j->ids, &j->ends, text->p, text->n, 0, f);
+    enum status s = dataset_encode(j->d, &j->ids, &j->ends, text->p, text->n, 0, f);
     return s == ST_OK ? dataset_mark(&j->target, 0, j->ids.n, all, f) : s;
 }
 

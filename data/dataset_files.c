@@ -7,6 +7,7 @@
 #include "data/dataset_impl.h"
 #include "data/file.h"
 #include "data/json.h"
+#include "data/textstream.h"
 
 static bool ends_with(const char *s, size_t n, const char *end)
 {
@@ -114,16 +115,36 @@ static enum status join_line(void *ctx, const struct json *root, int line, struc
     return s == ST_OK ? text_adds(j->out, text, f) : s;
 }
 
-enum status dataset_text(struct text *out, const char *path, struct fault *f)
+/* Of a text its tokens are held, and never all of itself. */
+static enum status text_tokens(struct ids *out, struct lines *l, const char *path,
+                               const struct tokenizer *t, struct fault *f)
+{
+    struct textstream *s = NULL;
+    bool more = true;
+    enum status st = textstream_open(&s, l, t, path, 0, f);
+    while (st == ST_OK && more)
+        st = textstream_next(s, out, &more, f);
+    textstream_close(&s);
+    return st;
+}
+
+enum status dataset_tokens(struct ids *out, const char *path, const struct tokenizer *t,
+                           struct fault *f)
 {
     struct lines *l = NULL;
-    struct joined j = {out, path};
-    bool ended;
+    struct text joined = {0};
+    struct joined j = {&joined, path};
     enum status s = lines_open(&l, path, f);
-    if (s == ST_OK)
-        s = dataset_is_rows(path) ? dataset_each_line(l, path, join_line, NULL, &j, f)
-                                  : lines_text(l, out, SIZE_MAX, &ended, f);
+    if (s == ST_OK && !dataset_is_rows(path)) {
+        s = text_tokens(out, l, path, t, f);
+    } else if (s == ST_OK) {
+        s = dataset_each_line(l, path, join_line, NULL, &j, f);
+        if (s == ST_OK)
+            s = tokenizer_encode(t, out, joined.p ? joined.p : "", joined.n, TOKENIZER_ADD_SPECIAL,
+                                 f);
+    }
     lines_close(&l);
+    text_free(&joined);
     return s;
 }
 

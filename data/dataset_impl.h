@@ -16,8 +16,9 @@ struct dataset {
     const char *path; /* of the file being read */
     uint64_t told;    /* how much of it options.progress knows of */
     const struct lines *lines;
-    const char *kind; /* of its first row; all its rows must be of it */
-    bool targetless;  /* the line that just failed has nothing to predict, and is sound otherwise */
+    struct tokenizer_memory *words; /* while files are read */
+    const char *kind;               /* of its first row; all its rows must be of it */
+    bool targetless; /* the line that just failed has nothing to predict, and is sound otherwise */
     struct dataset_part *part; /* paths are owned */
     size_t parts;
     struct tokenstore *store; /* shared with what was held out */
@@ -40,6 +41,10 @@ void dataset_tell(struct dataset *d, const struct lines *l);
 
 /* The rows of a plain text (dataset_stream.c). */
 enum status dataset_add_stream(struct dataset *d, struct lines *l, struct fault *f);
+
+/* A text's ids, and where they end if ends is not NULL. */
+enum status dataset_encode(const struct dataset *d, struct ids *ids, struct ids *ends,
+                           const char *text, size_t n, unsigned flags, struct fault *f);
 
 /* Tokenizes one parsed line and appends its row or rows (dataset_kind.c). */
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f);

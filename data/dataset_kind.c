@@ -37,8 +37,7 @@ static enum status text_row(struct dataset *d, const struct json *root, int line
     if (text[0] == '\0')
         return dataset_targetless(d, line, "has an empty text and so no target to train on",
                                   "remove the line, or give it a text", f);
-    enum status s =
-        tokenizer_encode(d->o.tokenizer, &ids, text, strlen(text), TOKENIZER_ADD_SPECIAL, f);
+    enum status s = dataset_encode(d, &ids, NULL, text, strlen(text), TOKENIZER_ADD_SPECIAL, f);
     if (s == ST_OK)
         s = add_eos(d, &ids, f);
     if (s == ST_OK)
@@ -57,11 +56,10 @@ static enum status plain_pair(struct dataset *d, const char *prompt, const char 
 {
     struct ids ids = {0};
     struct text target = {0};
-    enum status s =
-        tokenizer_encode(d->o.tokenizer, &ids, prompt, strlen(prompt), TOKENIZER_ADD_SPECIAL, f);
+    enum status s = dataset_encode(d, &ids, NULL, prompt, strlen(prompt), TOKENIZER_ADD_SPECIAL, f);
     size_t boundary = ids.n;
     if (s == ST_OK)
-        s = tokenizer_encode(d->o.tokenizer, &ids, completion, strlen(completion), 0, f);
+        s = dataset_encode(d, &ids, NULL, completion, strlen(completion), 0, f);
     if (s == ST_OK)
         s = add_eos(d, &ids, f);
     if (s == ST_OK)

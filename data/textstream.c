@@ -20,7 +20,8 @@ struct textstream {
     size_t done;              /* ... and how many were handed on */
     struct ids next, common;  /* those of the next window, and of what the two share */
     struct ids before, after; /* the post-processor's */
-    bool begun, ended;        /* ended: text has all there is */
+    struct tokenizer_memory *words;
+    bool begun, ended; /* ended: text has all there is */
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -58,6 +59,8 @@ enum status textstream_open(struct textstream **out, struct lines *l, const stru
     s->window = s->reading = window ? window : WINDOW;
     enum status st = find_specials(s, f);
     if (st == ST_OK)
+        st = tokenizer_memory_open(&s->words, t, f);
+    if (st == ST_OK)
         *out = s;
     else
         textstream_close(&s);
@@ -76,6 +79,7 @@ void textstream_close(struct textstream **out)
     ids_free(&s->common);
     ids_free(&s->before);
     ids_free(&s->after);
+    tokenizer_memory_close(&s->words);
     free(s);
 }
 
@@ -116,7 +120,7 @@ static enum status encode(const struct textstream *s, struct ids *ids, size_t fr
                   (unsigned long long)(s->at + from + bad));
         return fault_remedy(f, "save it as UTF-8, or convert it: iconv -f latin1 -t utf-8");
     }
-    return tokenizer_encode(s->t, ids, s->text.p + from, to - from, 0, f);
+    return tokenizer_encode_again(s->t, s->words, ids, NULL, s->text.p + from, to - from, 0, f);
 }
 
 /* Where in the common tokens the windows are joined: amid those that begin the next window and end

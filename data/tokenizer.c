@@ -143,7 +143,7 @@ struct encoding {
     const struct tokenizer *t;
     struct ids *out, *ends; /* ends: NULL if nobody asks */
     struct ids origin;      /* with ends: for each byte of the text, where its character ends */
-    struct bpe_run bpe;
+    struct bpe_run *bpe;
     struct pretokenizer_run words;
     struct rewritten buffers[2];
     const char *text;      /* what the stage at work cuts: the raw text ... */
@@ -155,7 +155,7 @@ static enum status word_emit(void *context, const struct normalized *word, struc
 {
     struct encoding *e = context;
     size_t at = 0, i = e->out->n;
-    enum status st = bpe_encode(&e->bpe, e->out, word->s, word->n, f);
+    enum status st = bpe_encode(e->bpe, e->out, word->s, word->n, f);
     for (; e->ends && i < e->out->n && st == ST_OK; i++) {
         at = bpe_place(&e->t->bpe, e->out->p[i], word->s, word->n, at);
         if (i + 1 == e->out->n)
@@ -249,14 +249,47 @@ static enum status encode(struct encoding *e, const char *text, size_t n, bool s
     return special ? specials_add(e, &post->after, n, f) : ST_OK;
 }
 
-enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, struct ids *ends,
-                                  const char *text, size_t n, unsigned flags, struct fault *f)
+struct tokenizer_memory {
+    struct bpe_run bpe;
+};
+
+enum status tokenizer_memory_open(struct tokenizer_memory **out, const struct tokenizer *t,
+                                  struct fault *f)
 {
-    struct encoding e = {.t = t, .out = out, .ends = ends, .no_added = flags & TOKENIZER_NO_ADDED};
+    struct tokenizer_memory *m = calloc(1, sizeof *m);
+    if (!m)
+        return fault_nomem(f, "the words of a tokenizer", sizeof *m);
+    if (bpe_run_open(&m->bpe, &t->bpe, SIZE_MAX, f) != ST_OK) {
+        free(m);
+        return f->code;
+    }
+    *out = m;
+    return ST_OK;
+}
+
+void tokenizer_memory_close(struct tokenizer_memory **m)
+{
+    if (!*m)
+        return;
+    bpe_run_close(&(*m)->bpe);
+    free(*m);
+    *m = NULL;
+}
+
+enum status tokenizer_encode_again(const struct tokenizer *t, struct tokenizer_memory *memory,
+                                   struct ids *out, struct ids *ends, const char *text, size_t n,
+                                   unsigned flags, struct fault *f)
+{
+    struct bpe_run own = {0};
+    struct encoding e = {.t = t,
+                         .out = out,
+                         .ends = ends,
+                         .bpe = memory ? &memory->bpe : &own,
+                         .no_added = flags & TOKENIZER_NO_ADDED};
     size_t bad, before = out->n, ends_before = ends ? ends->n : 0;
     if (!utf8_valid(text, n, &bad))
         return fault_set(f, ST_FORMAT, "the text is not UTF-8 at byte %zu", bad);
-    if (bpe_run_open(&e.bpe, &t->bpe, n, f) != ST_OK)
+    if (!memory && bpe_run_open(&own, &t->bpe, n, f) != ST_OK)
         return f->code;
     e.words = (struct pretokenizer_run){
         .p = &t->pretokenizer, .emit = word_emit, .context = &e, .steps = splitregex_steps(n)};
@@ -267,11 +300,17 @@ enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, st
             ends->n = ends_before;
     }
     pretokenizer_run_close(&e.words);
-    bpe_run_close(&e.bpe);
+    bpe_run_close(&own);
     ids_free(&e.origin);
     rewritten_free(&e.buffers[0]);
     rewritten_free(&e.buffers[1]);
     return st;
+}
+
+enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, struct ids *ends,
+                                  const char *text, size_t n, unsigned flags, struct fault *f)
+{
+    return tokenizer_encode_again(t, NULL, out, ends, text, n, flags, f);
 }
 
 enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t n,

@@ -41,6 +41,16 @@ enum status tokenizer_encode(const struct tokenizer *t, struct ids *out, const c
 enum status tokenizer_encode_ends(const struct tokenizer *t, struct ids *out, struct ids *ends,
                                   const char *text, size_t n, unsigned flags, struct fault *f);
 
+/* The words that calls have met, so that many short texts take no longer than one that is long. Of
+ * one thread at a time. The same ids as without (memory NULL). */
+struct tokenizer_memory;
+enum status tokenizer_memory_open(struct tokenizer_memory **out, const struct tokenizer *t,
+                                  struct fault *f);
+void tokenizer_memory_close(struct tokenizer_memory **m);
+enum status tokenizer_encode_again(const struct tokenizer *t, struct tokenizer_memory *memory,
+                                   struct ids *out, struct ids *ends, const char *text, size_t n,
+                                   unsigned flags, struct fault *f);
+
 /* Appends the text of ids[0..n) as decode() would; special tokens left out if skip_special. The
  * result is valid UTF-8: bytes that are not become U+FFFD, as in the oracle. */
 enum status tokenizer_decode(const struct tokenizer *t, struct text *out, const int32_t *ids,

@@ -219,10 +219,15 @@ static void arrays_and_gzip(void **state)
     assert_string_equal(dataset_kind(d), "plain text");
     assert_string_equal(row_text(d, 0), "abcdefg");
     dataset_close(&d);
-    struct text t = {0};
-    assert_int_equal(dataset_text(&t, scratch_path("a.jsonl.gz"), &f), ST_OK);
-    assert_string_equal(t.p, "abc\n\nde");
-    text_free(&t);
+    struct ids t = {0};
+    assert_int_equal(dataset_tokens(&t, scratch_path("a.jsonl.gz"), s.t, &f), ST_OK);
+    assert_int_equal(t.n, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(t.p[i], "abc\n\nde"[i]);
+    assert_int_equal(dataset_tokens(&t, scratch_path("a.txt.gz"), s.t, &f), ST_OK);
+    assert_int_equal(t.n, 14);
+    assert_int_equal(t.p[13], 'g');
+    ids_free(&t);
     assert_true(dataset_is_rows("x.jsonl.gz") && !dataset_is_rows("x.txt.gz"));
     tear_down(&s);
 }

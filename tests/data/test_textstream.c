@@ -146,6 +146,44 @@ static void a_run_without_an_end_is_one_window(void **state)
     text_free(&text);
 }
 
+/* Short texts with the words of those before them. */
+static void words_may_be_remembered(void **state)
+{
+    struct text text = {0};
+    (void)state;
+    write_text(&text, 100000, 5);
+    for (size_t i = 0; i < NAMES; i++) {
+        struct tokenizer *t = open_fixture(names[i]);
+        struct tokenizer_memory *m = NULL;
+        struct ids want = {0}, got = {0}, want_ends = {0}, got_ends = {0};
+        assert_int_equal(tokenizer_memory_open(&m, t, &fault), ST_OK);
+        for (size_t at = 0, n; at < text.n; at += n + 1) {
+            const char *end = memchr(text.p + at, '\n', text.n - at);
+            n = end ? (size_t)(end - text.p) - at : text.n - at;
+            unsigned flags = n % 3 ? TOKENIZER_ADD_SPECIAL : 0;
+            want.n = got.n = want_ends.n = got_ends.n = 0;
+            assert_int_equal(
+                tokenizer_encode_ends(t, &want, &want_ends, text.p + at, n, flags, &fault), ST_OK);
+            assert_int_equal(
+                tokenizer_encode_again(t, m, &got, &got_ends, text.p + at, n, flags, &fault),
+                ST_OK);
+            assert_int_equal(got.n, want.n);
+            assert_int_equal(got_ends.n, want.n);
+            if (want.n > 0) {
+                assert_memory_equal(got.p, want.p, want.n * sizeof *want.p);
+                assert_memory_equal(got_ends.p, want_ends.p, want.n * sizeof *want.p);
+            }
+        }
+        ids_free(&want);
+        ids_free(&got);
+        ids_free(&want_ends);
+        ids_free(&got_ends);
+        tokenizer_memory_close(&m);
+        tokenizer_close(&t);
+    }
+    text_free(&text);
+}
+
 static void what_is_not_utf8_is_refused(void **state)
 {
     struct tokenizer *t = open_fixture("gpt2");
@@ -178,6 +216,7 @@ int main(void)
         cmocka_unit_test(windows_give_the_tokens_of_the_whole),
         cmocka_unit_test(windows_end_between_characters),
         cmocka_unit_test(a_run_without_an_end_is_one_window),
+        cmocka_unit_test(words_may_be_remembered),
         cmocka_unit_test(what_is_not_utf8_is_refused),
     };
     return cmocka_run_group_tests_name("textstream", tests, NULL, NULL);
