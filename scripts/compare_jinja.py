@@ -3,12 +3,16 @@
 prints those on which they differ: not the same text, nor a refusal by both. What our engine says it does
 not support is counted apart.
 
-    python3 scripts/compare_jinja.py --driver DRIVER [--seed N] [--count N]
+With --heavy, data/jinja alone renders them a hundred thousand times over in one template, with long strings and lists
+for variables, and those that take the longest are printed: none may take a second of the processor.
+
+    python3 scripts/compare_jinja.py --driver DRIVER [--seed N] [--count N] [--heavy]
 """
 
 import argparse
 import collections
 import json
+import os
 import random
 import signal
 import subprocess
@@ -193,17 +197,49 @@ def expired(*_):
     raise TimeoutError
 
 
+HEAVY = "".join(f"{{% set {name} = {value} %}}" for name, value in {
+    "s": "('x'*300000)~'é'", "pad": "' '*300000", "u": "'é🙂'*100000", "html": "'<\"'*150000", "xs": "range(30000)|list",
+    "words": "['ab']*20000", "rows": "messages*10000", "mixed": "[1,'a',2.5,none]*5000", "nested": "[[1,[2]]]*5000"}.items())
+
+
+def seconds_of(process):
+    with open(f"/proc/{process.pid}/stat") as f:
+        user, system = f.read().split()[13:15]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def heavy(ours, seed, count):
+    times = []
+    for k in range(count):
+        body = Grower(random.Random(seed * 1000003 + k)).template()
+        source = HEAVY + "{% for round in range(99999) %}" + body + "{% endfor %}"
+        before = seconds_of(ours)
+        ours.stdin.write(json.dumps({"template": source, "vars": V}).encode() + b"\n")
+        ours.stdin.flush()
+        if not ours.stdout.readline():
+            print("CRASH", repr(body))
+            return 1
+        times.append((seconds_of(ours) - before, body))
+    times.sort(reverse=True)
+    for seconds, body in times[:5]:
+        print(f"{seconds:.2f} s  {body!r}"[:300])
+    return 1 if times[0][0] > 1 else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver", required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--heavy", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, expired)
     ours = subprocess.Popen([args.driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     tally = collections.Counter()
+    if args.heavy:
+        return heavy(ours, args.seed, args.count)
     for k in range(args.count):
         source = Grower(random.Random(args.seed * 1000003 + k)).template()
         want, why = oracle(source)

@@ -80,6 +80,36 @@ TWO_CALLS = [
     A("Done"),
     U("thanks"),
 ]
+FLAT_TOOLS = [
+    {"name": "f", "description": "Does f", "parameter_definitions": {"x": {"description": "an x", "type": "str", "required": True}, "n": {"type": "int", "required": False}}, "parameters": {"x": {"type": "string"}}},
+]
+TYPED_TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "many",
+            "description": "Every type there is.\nTwo lines.",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "s": {"type": "string", "description": "text", "default": "a\"b", "enum": ["a", "b"]},
+                    "i": {"type": "integer", "minimum": 0, "default": 3},
+                    "n": {"type": ["number", "null"], "nullable": True},
+                    "b": {"type": "boolean", "default": False},
+                    "a": {"type": "array", "items": {"type": "object", "properties": {"k": {"type": "string"}}, "required": ["k"]}},
+                    "o": {"type": "object", "properties": {"p": {"type": "array", "items": {"type": "string"}}}, "additionalProperties": False},
+                    "u": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "U"},
+                    "v": {"oneOf": [{"type": "integer", "description": "one"}, {"type": "string"}]},
+                    "r": {"$ref": "#/$defs/R"},
+                    "e": {},
+                },
+                "required": ["s", "a"],
+                "$defs": {"R": {"type": "integer"}},
+            },
+            "strict": True,
+        },
+    },
+]
 CONVERSATIONS = [
     ("one turn", [U("Hello")], None, {}),
     ("system", [S("You are terse."), U("Hi"), A("Hello."), U("Bye")], None, {}),
@@ -109,6 +139,16 @@ CONVERSATIONS = [
     ("enable_thinking false", [U("a"), A("b"), U("c")], None, {"enable_thinking": False}),
     ("builtin tools", [U("a"), A("", tool_calls=[call("brave_search", {"query": "q", "n": "2"})]), {"role": "ipython", "content": {"r": [1, "é"]}}], None, {"builtin_tools": ["brave_search", "code_interpreter"]}),
     ("tools in system", [S("s"), U("a")], TOOLS, {"tools_in_user_message": False, "date_string": "1 Jan 2025"}),
+    ("flat tools", [U("a"), A("", tool_calls=[call("f", {"x": [1, {"y": "é"}]})]), {"role": "tool", "name": "f", "content": "1"}], FLAT_TOOLS, {}),
+    ("parameter types", [S("s"), U("a"), A("b")], TYPED_TOOLS, {}),
+    ("parts everywhere", [S([{"type": "text", "text": "s"}]), U([{"type": "text", "text": "a"}, {"type": "text", "text": " b "}]), A([{"type": "text", "text": "c"}]), U([{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "d"}])], None, {}),
+    ("documents", [U("a")], None, {"documents": [{"title": "T", "text": "x\ny", "doc_id": 1}, {"title": "Ü", "text": ""}], "available_tools": TOOLS, "controls": {"length": "long"}}),
+    ("functions", [U("a"), A("b")], None, {"functions": json.dumps(TOOLS), "datetime": "now", "date_string": "1 Jan 2025", "custom_tools": TOOLS}),
+    ("reasoning effort", [{"role": "developer", "content": "Be \"good\"."}, U("a"), A("b", thinking="t"), U("c")], TYPED_TOOLS, {"reasoning_effort": "high", "thinking": True, "model_identity": "I am X.", "builtin_tools": ["browser", "python"]}),
+    ("no thinking", [U("a"), A("b"), U("c")], TOOLS, {"thinking": False, "reasoning_effort": "none", "preserve_thinking": True, "clear_thinking": False, "keep_past_thinking": True}),
+    ("reasoned call", [U("a"), A("", reasoning_content="hm\n", tool_calls=[call("get_weather", {"city": "Z\n", "days": []})]), {"role": "tool", "tool_call_id": "abcdef123", "content": "a"}, {"role": "tool", "tool_call_id": "abcdef124", "content": "b"}, A("c", reasoning_content="so"), U("d"), A("", tool_calls=[call("noop", {})])], TOOLS, {}),
+    ("call without a type", [U("x"), A("pre", tool_calls=[{"name": "f", "arguments": {"a": "b", "n": 1.0, "l": [None, False]}}])], TOOLS, {}),
+    ("last is assistant", [U("x"), A("<think>\n\n</think>\n\ny")], None, {"continue_final_message": False}),
     ("number content", [U(5)], None, {}),
     ("list result", [U("x"), A("", tool_calls=[call("f", {})]), {"role": "tool", "content": [1, {"a": "b"}], "tool_call_id": "abcdef123"}], TOOLS, {}),
 ]

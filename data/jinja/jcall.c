@@ -8,10 +8,13 @@
 
 void jcall_add_kw(struct jrun *r, struct jargs *a, struct jv name, struct jv v)
 {
-    for (size_t i = 0; i < a->nkw; i++)
-        if (name.u.s->n == a->kw[i].k.u.s->n &&
-            memcmp(name.u.s->p, a->kw[i].k.u.s->p, name.u.s->n) == 0)
+    for (size_t i = 0; i < a->nkw; i++) {
+        if (name.u.s->n != a->kw[i].k.u.s->n)
+            continue;
+        jrun_spend_bytes(r, name.u.s->n);
+        if (memcmp(name.u.s->p, a->kw[i].k.u.s->p, name.u.s->n) == 0)
             jrun_fail(r, ST_FORMAT, "a keyword argument is given twice");
+    }
     struct jentry *kw = jrun_allocs(r, a->nkw + 1, sizeof *kw);
     if (a->nkw > 0)
         memcpy(kw, a->kw, a->nkw * sizeof *kw);

@@ -99,7 +99,7 @@ bool jstr_is_alnum(uint32_t c)
 bool jstr_all_cased(struct jrun *r, const struct jstr *s, bool upper)
 {
     bool any = false;
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t i = 0; i < s->n;) {
         uint32_t c = jstr_next(s, &i);
         bool cased = jstr_is_cased(c);

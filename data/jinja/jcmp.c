@@ -26,12 +26,18 @@ static int order_strings(struct jrun *r, const struct jstr *a, const struct jstr
     return c ? c : a->n < b->n ? -1 : a->n > b->n;
 }
 
+/* Python looks whether two items are one before it compares them. */
+static bool equal_items(struct jrun *r, struct jv a, struct jv b)
+{
+    return (a.kind != JV_STR && jcmp_same(r, a, b)) || jcmp_equal(r, a, b);
+}
+
 static bool equal_lists(struct jrun *r, const struct jlist *a, const struct jlist *b)
 {
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
-        if (!jcmp_same(a->p[i], b->p[i]) && !jcmp_equal(r, a->p[i], b->p[i]))
+        if (!equal_items(r, a->p[i], b->p[i]))
             return false;
     return true;
 }
@@ -42,7 +48,7 @@ static bool equal_dicts(struct jrun *r, const struct jdict *a, const struct jdic
         return false;
     for (size_t i = 0; i < a->n; i++) {
         const struct jv *v = jdict_find(r, b, a->p[i].k);
-        if (!v || (!jcmp_same(a->p[i].v, *v) && !jcmp_equal(r, a->p[i].v, *v)))
+        if (!v || !equal_items(r, a->p[i].v, *v))
             return false;
     }
     return true;
@@ -55,8 +61,9 @@ static bool equal_ranges(const struct jrange *a, const struct jrange *b)
     return a->start == b->start && (a->n == 1 || a->step == b->step);
 }
 
-bool jcmp_same(struct jv a, struct jv b)
+bool jcmp_same(struct jrun *r, struct jv a, struct jv b)
 {
+    jrun_spend(r, 1);
     if (a.kind != b.kind)
         return false;
     switch (a.kind) {
@@ -65,14 +72,14 @@ bool jcmp_same(struct jv a, struct jv b)
     case JV_INT: return a.u.i == b.u.i;
     case JV_FLOAT: return a.u.d == b.u.d;
     case JV_STR:
-        return a.u.s == b.u.s ||
-               (a.u.s->n == b.u.s->n && memcmp(a.u.s->p, b.u.s->p, a.u.s->n) == 0);
+        return a.u.s == b.u.s || (a.u.s->n == b.u.s->n && order_strings(r, a.u.s, b.u.s) == 0);
     default: return a.u.l == b.u.l;
     }
 }
 
 bool jcmp_equal(struct jrun *r, struct jv a, struct jv b)
 {
+    jrun_spend(r, 1);
     if (jv_is_number(a) && jv_is_number(b))
         return order_numbers(a, b) == 0;
     if (a.kind != b.kind)
@@ -87,7 +94,7 @@ bool jcmp_equal(struct jrun *r, struct jv a, struct jv b)
     case JV_TUPLE: yes = equal_lists(r, a.u.l, b.u.l); break;
     case JV_DICT: yes = equal_dicts(r, a.u.m, b.u.m); break;
     case JV_RANGE: yes = equal_ranges(a.u.range, b.u.range); break;
-    default: yes = jcmp_same(a, b);
+    default: yes = jcmp_same(r, a, b);
     }
     jrun_leave(r);
     return yes;
@@ -163,7 +170,7 @@ bool jcmp_in(struct jrun *r, struct jv what, struct jv where)
     if (!it)
         jrun_fail_type(r, "'in'", where);
     for (struct jv item; jiter_next(r, it, &item);)
-        if (jcmp_same(item, what) || jcmp_equal(r, item, what))
+        if (equal_items(r, item, what))
             return true;
     return false;
 }

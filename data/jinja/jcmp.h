@@ -5,7 +5,7 @@
 #include "data/jinja/jrun.h"
 
 bool jcmp_equal(struct jrun *r, struct jv a, struct jv b);
-bool jcmp_same(struct jv a, struct jv b);                 /* `is` */
+bool jcmp_same(struct jrun *r, struct jv a, struct jv b); /* `is` */
 bool jcmp_less(struct jrun *r, struct jv a, struct jv b); /* fails where Python has no order */
 bool jcmp_less_equal(struct jrun *r, struct jv a, struct jv b);
 bool jcmp_in(struct jrun *r, struct jv what, struct jv where);

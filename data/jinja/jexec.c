@@ -34,6 +34,19 @@ struct filter {
     struct jv *kept;
 };
 
+/* What was assigned to a target: jinja2 hands on the names' values, not the item they came from. */
+static struct jv assigned(struct jrun *r, const struct jnode *target, struct jv item)
+{
+    if (target->kind == JN_NAME)
+        return *jeval_slot(r, target->hops, target->slot);
+    if (target->kind != JN_TUPLE)
+        return item;
+    struct jlist *l = jlist_new(r, target->list.n);
+    for (size_t i = 0; i < target->list.n; i++)
+        jlist_add(r, l, assigned(r, target->list.p[i], item));
+    return jv_of_tuple(l);
+}
+
 static bool next_filtered(struct jrun *r, struct jiter *it, struct jv *out)
 {
     struct filter *x = it->more;
@@ -48,12 +61,12 @@ static bool next_filtered(struct jrun *r, struct jiter *it, struct jv *out)
         assign(r, x->stmt->a, item);
         jeval_enter_frame(r, fr);
         found = jv_true(r, jeval(r, x->stmt->c));
+        if (found)
+            *out = assigned(r, x->stmt->a, item);
     }
     for (size_t i = 0; i < fr->n; i++)
         r->scope->slots[fr->p[i].slot] = x->kept[i];
     r->scope = scope;
-    if (found)
-        *out = item;
     return found;
 }
 

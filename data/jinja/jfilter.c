@@ -16,6 +16,7 @@ struct jv jfilter_attr(struct jrun *r, struct jv v, struct jv attribute, struct 
     if (attribute.kind != JV_STR)
         return jattr_item(r, v, attribute);
     const struct jstr *s = attribute.u.s;
+    jrun_spend_letters(r, s->n);
     for (size_t from = 0; from <= s->n;) {
         size_t to = from;
         int64_t n = 0;

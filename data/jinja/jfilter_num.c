@@ -6,6 +6,7 @@
 #include "data/jinja/jcall.h"
 #include "data/jinja/jeval.h"
 #include "data/jinja/jfilter.h"
+#include "data/jinja/jrepr.h"
 #include "data/jinja/jstr.h"
 
 enum { NUMBER_MAX = 400 };
@@ -188,6 +189,7 @@ static struct jv filter_round(struct jrun *r, struct jv v, struct jargs *a)
     struct jv p[2];
     jcall_bind(r, a, "precision method", 0, p);
     bool whole = p[0].kind == JV_NONE; /* round(x, None) is an int */
+    jrun_spend(r, JREPR_FLOAT_STEPS);
     int64_t digits = whole ? 0 : jfilter_int(r, p[0], 0);
     bool up = p[1].kind != JV_MISSING && jv_is_str(p[1], "ceil");
     bool down = p[1].kind != JV_MISSING && jv_is_str(p[1], "floor");
@@ -201,7 +203,8 @@ static struct jv filter_round(struct jrun *r, struct jv v, struct jargs *a)
         double unit = pow(10, (double)digits), x = jv_as_float(v) * unit;
         if (!isfinite(x) || unit == 0)
             jrun_fail(r, ST_FORMAT, "round: the number is too large");
-        return jv_float((up ? ceil(x) : floor(x)) / unit);
+        double n = up ? ceil(x) : floor(x);
+        return jv_float((n == 0 ? 0 : n) / unit); /* Python's is an int: there is no -0 */
     }
     if (v.kind == JV_FLOAT && whole) {
         if (!float_to_int(r, round_float(v.u.d, 0), &digits))

@@ -185,18 +185,20 @@ static struct jv filter_batch(struct jrun *r, struct jv v, struct jargs *a)
     struct jv p[2], item;
     jcall_bind(r, a, "linecount fill_with", 1, p);
     struct jiter *it = jiter_of(r, v);
-    int64_t size = jfilter_int(r, p[0], 0);
-    struct jlist *out = jlist_new(r, 0), *row = NULL;
+    struct jlist *out = jlist_new(r, 0), *row = jlist_new(r, 0);
     while (jiter_next(r, it, &item)) {
-        if (!row || (int64_t)row->n == size) {
-            row = jlist_new(r, 0);
+        if (jcmp_equal(r, jv_int((int64_t)row->n), p[0])) {
             jlist_add(r, out, jv_of_list(row));
+            row = jlist_new(r, 0);
         }
         jlist_add(r, row, item);
     }
-    bool fill = row && p[1].kind != JV_MISSING && p[1].kind != JV_NONE;
-    while (fill && (int64_t)row->n < size)
-        jlist_add(r, row, p[1]);
+    if (row->n > 0)
+        jlist_add(r, out, jv_of_list(row));
+    bool fill = row->n > 0 && p[1].kind != JV_MISSING && p[1].kind != JV_NONE;
+    if (fill && jcmp_less(r, jv_int((int64_t)row->n), p[0]))
+        for (int64_t size = jfilter_int(r, p[0], 0); (int64_t)row->n < size;)
+            jlist_add(r, row, p[1]);
     return jiter_generator(jiter_of(r, jv_of_list(out)));
 }
 

@@ -123,6 +123,15 @@ static struct jv filter_indent(struct jrun *r, struct jv v, struct jargs *a)
     return jstr_like(r, v.u.s, jbuf_str(r, &b));
 }
 
+static double number_or(struct jrun *r, struct jv v, double absent)
+{
+    if (v.kind == JV_MISSING)
+        return absent;
+    if (!jv_is_number(v))
+        jrun_fail_type(r, "a number", v);
+    return jv_as_float(v);
+}
+
 static struct jv filter_truncate(struct jrun *r, struct jv v, struct jargs *a)
 {
     struct jv p[4];
@@ -130,14 +139,15 @@ static struct jv filter_truncate(struct jrun *r, struct jv v, struct jargs *a)
     struct jv end = p[2].kind == JV_MISSING ? jv_cstr(r, "...") : p[2];
     if (end.kind != JV_STR)
         jrun_fail_type(r, "a string", end);
-    int64_t length = jfilter_int(r, p[0], 255), leeway = 5;
+    double limit = number_or(r, p[0], 255), leeway = 5;
     if (p[3].kind != JV_NONE)
-        leeway = jfilter_int(r, p[3], 5);
+        leeway = number_or(r, p[3], 5);
     int64_t dots = (int64_t)jstr_count(r, end.u.s);
-    if (length < dots || leeway < 0 || length > JINJA_BYTES_MAX || leeway > JINJA_BYTES_MAX)
+    if (!(limit >= (double)dots && leeway >= 0))
         jrun_fail(r, ST_FORMAT, "truncate: a bad length or leeway");
-    if (jiter_len(r, v) <= length + leeway)
+    if ((double)jiter_len(r, v) <= limit + leeway)
         return v;
+    int64_t length = jfilter_int(r, p[0], 255);
     if (v.kind != JV_STR)
         jrun_fail_type(r, "a truncated text", v);
     struct jstr *cut = jstr_part(r, v.u.s, 0, jstr_offset(r, v.u.s, (size_t)(length - dots))).u.s;
@@ -155,7 +165,7 @@ static struct jv filter_wordcount(struct jrun *r, struct jv v, struct jargs *a)
     int64_t n = 0;
     bool inside = false;
     jcall_bind(r, a, "", 0, NULL);
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t i = 0; i < s->n;) {
         uint32_t c = jstr_next(s, &i);
         bool word = c == '_' || jstr_is_alnum(c);

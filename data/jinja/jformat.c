@@ -100,8 +100,9 @@ static void add_float(struct jrun *r, struct jbuf *b, const struct jformat *x, d
     char type = x->type == 'n' ? 'g' : x->type;
     double v = type == '%' ? fabs(d) * 100 : fabs(d);
     bool negative = signbit(d) && !isnan(d);
+    jrun_spend(r, JREPR_FLOAT_STEPS);
     if (!type && x->precision < 0) {
-        jrepr_float(digits, v);
+        jrepr_float(r, digits, v);
     } else {
         snprintf(spec, sizeof spec, "%%%s.*%c", x->alternate ? "#" : "",
                  type == '%' ? 'f'
@@ -244,6 +245,8 @@ static void add_field(struct percent *p, struct jbuf *b, struct jformat *x, stru
     case 'u':
         if (v.kind == JV_FLOAT && fabs(v.u.d) < 9e18)
             v = jv_int((int64_t)v.u.d);
+        else if (v.kind == JV_FLOAT && isfinite(v.u.d))
+            jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
         x->type = 'd'; /* fall through */
     case 'o':
     case 'x':

@@ -49,7 +49,10 @@ static struct jv first_value(struct braces *x, struct jstr *s, size_t from, size
     }
     for (size_t i = 0; i < x->a->nkw; i++) {
         const struct jstr *k = x->a->kw[i].k.u.s;
-        if (k->n == to - from && memcmp(k->p, s->p + from, k->n) == 0)
+        if (k->n != to - from)
+            continue;
+        jrun_spend_bytes(r, k->n);
+        if (memcmp(k->p, s->p + from, k->n) == 0)
             return x->a->kw[i].v;
     }
     jrun_fail(r, ST_FORMAT, "format: there is no argument '%.*s'",
@@ -60,6 +63,7 @@ static struct jv first_value(struct braces *x, struct jstr *s, size_t from, size
 static struct jv field_value(struct braces *x, struct jstr *s, size_t from, size_t to)
 {
     size_t i = from;
+    jrun_spend_letters(x->r, to - from);
     while (i < to && s->p[i] != '.' && s->p[i] != '[')
         i++;
     struct jv v = first_value(x, s, from, i);

@@ -62,7 +62,7 @@ static void dump_number(struct dump *d, struct jv v)
         jbuf_addf(d->r, &d->b, "%" PRId64, v.u.i);
         return;
     }
-    jrepr_float(text, v.u.d);
+    jrepr_float(d->r, text, v.u.d);
     jbuf_adds(d->r, &d->b,
               isnan(v.u.d)   ? "NaN"
               : isinf(v.u.d) ? (v.u.d < 0 ? "-Infinity" : "Infinity")

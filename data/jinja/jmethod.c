@@ -69,7 +69,7 @@ static struct jv seq_count(struct jrun *r, struct jv self, struct jargs *a)
     jcall_bind(r, a, "-value", 1, &what);
     struct jiter *it = jiter_of(r, self);
     while (jiter_next(r, it, &v))
-        n += jcmp_same(v, what) || jcmp_equal(r, v, what);
+        n += jcmp_same(r, v, what) || jcmp_equal(r, v, what);
     return jv_int(n);
 }
 
@@ -89,7 +89,7 @@ static struct jv seq_index(struct jrun *r, struct jv self, struct jargs *a)
     }
     struct jiter *it = jiter_of(r, self);
     for (; jiter_next(r, it, &v); i++)
-        if (i >= from && i < to && (jcmp_same(v, p[0]) || jcmp_equal(r, v, p[0])))
+        if (i >= from && i < to && (jcmp_same(r, v, p[0]) || jcmp_equal(r, v, p[0])))
             return jv_int(i);
     jrun_fail(r, ST_FORMAT, "the value is not in the %s", jv_type(self));
 }

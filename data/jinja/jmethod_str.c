@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "data/jinja/jcall.h"
 #include "data/jinja/jiter.h"
 #include "data/jinja/jmethod.h"
@@ -70,7 +72,7 @@ static size_t skip_space_back(const struct jstr *s, size_t i, bool space)
 
 static void split_space(struct jrun *r, struct jlist *l, const struct jstr *s, int64_t max)
 {
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t i = skip_space(s, 0, true); i < s->n;) {
         size_t end = max-- == 0 ? s->n : skip_space(s, i, false);
         jlist_add(r, l, jstr_part(r, s, i, end));
@@ -80,7 +82,7 @@ static void split_space(struct jrun *r, struct jlist *l, const struct jstr *s, i
 
 static void rsplit_space(struct jrun *r, struct jlist *l, const struct jstr *s, int64_t max)
 {
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t i = skip_space_back(s, s->n, true); i > 0;) {
         size_t from = max-- == 0 ? 0 : skip_space_back(s, i, false);
         jlist_add(r, l, jstr_part(r, s, from, i));
@@ -150,7 +152,7 @@ static struct jv str_splitlines(struct jrun *r, struct jv self, struct jargs *a)
     struct jlist *l = jlist_new(r, 0);
     jcall_bind(r, a, "keepends", 0, &keep);
     bool ends = opt_int(r, keep, 0) != 0;
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t from = 0, i = 0; i < s->n;) {
         size_t line = i;
         uint32_t c = jstr_next(s, &i);
@@ -270,15 +272,13 @@ static struct jv str_count(struct jrun *r, struct jv self, struct jargs *a)
     return jv_int(n);
 }
 
-static bool has_at(const struct jstr *s, size_t from, size_t to, const struct jstr *what, bool end)
+static bool has_at(struct jrun *r, const struct jstr *s, size_t from, size_t to,
+                   const struct jstr *what, bool end)
 {
     if (what->n > to - from)
         return false;
-    const char *p = s->p + (end ? to - what->n : from);
-    for (size_t i = 0; i < what->n; i++)
-        if (p[i] != what->p[i])
-            return false;
-    return true;
+    jrun_spend_bytes(r, what->n);
+    return what->n == 0 || memcmp(s->p + (end ? to - what->n : from), what->p, what->n) == 0;
 }
 
 static struct jv starts(struct jrun *r, struct jv self, struct jargs *a, bool end)
@@ -289,9 +289,11 @@ static struct jv starts(struct jrun *r, struct jv self, struct jargs *a, bool en
     bool any = false, inside = range_of(r, self.u.s, p + 1, &from, &to);
     if (p[0].kind != JV_TUPLE)
         return jv_bool(
-            has_at(self.u.s, inside ? from : 0, inside ? to : 0, need_str(r, p[0]), end) && inside);
+            has_at(r, self.u.s, inside ? from : 0, inside ? to : 0, need_str(r, p[0]), end) &&
+            inside);
+    jrun_spend(r, p[0].u.l->n);
     for (size_t i = 0; i < p[0].u.l->n && !any; i++)
-        any = inside && has_at(self.u.s, from, to, need_str(r, p[0].u.l->p[i]), end);
+        any = inside && has_at(r, self.u.s, from, to, need_str(r, p[0].u.l->p[i]), end);
     return jv_bool(any);
 }
 
@@ -310,7 +312,7 @@ static struct jv str_removeprefix(struct jrun *r, struct jv self, struct jargs *
     struct jv p;
     jcall_bind(r, a, "-prefix", 1, &p);
     struct jstr *s = self.u.s, *what = need_str(r, p);
-    return jstr_part(r, s, has_at(s, 0, s->n, what, false) ? what->n : 0, s->n);
+    return jstr_part(r, s, has_at(r, s, 0, s->n, what, false) ? what->n : 0, s->n);
 }
 
 static struct jv str_removesuffix(struct jrun *r, struct jv self, struct jargs *a)
@@ -318,7 +320,7 @@ static struct jv str_removesuffix(struct jrun *r, struct jv self, struct jargs *
     struct jv p;
     jcall_bind(r, a, "-suffix", 1, &p);
     struct jstr *s = self.u.s, *what = need_str(r, p);
-    return jstr_part(r, s, 0, has_at(s, 0, s->n, what, true) ? s->n - what->n : s->n);
+    return jstr_part(r, s, 0, has_at(r, s, 0, s->n, what, true) ? s->n - what->n : s->n);
 }
 
 const struct jfunc jmethod_str[] = {{"strip", str_strip},

@@ -214,7 +214,7 @@ static struct jv all(struct jrun *r, struct jv self, struct jargs *a, bool is(ui
     struct jstr *s = self.u.s;
     bool yes = empty || s->n > 0;
     no_args(r, a);
-    jrun_spend_bytes(r, s->n);
+    jrun_spend_letters(r, s->n);
     for (size_t i = 0; i < s->n && yes;)
         yes = is(jstr_next(s, &i));
     return jv_bool(yes);

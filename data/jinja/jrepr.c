@@ -11,8 +11,9 @@
 #include "data/jinja/jstr.h"
 
 /* The fewest digits that read back as d, printed with an exponent below 1e-4 and from 1e16 on. */
-void jrepr_float(char out[JREPR_FLOAT], double d)
+void jrepr_float(struct jrun *r, char out[JREPR_FLOAT], double d)
 {
+    jrun_spend(r, JREPR_FLOAT_STEPS);
     if (isnan(d) || isinf(d)) {
         snprintf(out, JREPR_FLOAT, "%s", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
         return;
@@ -143,7 +144,7 @@ void jrepr_add(struct jrun *r, struct jbuf *b, struct jv v)
     case JV_BOOL: jbuf_adds(r, b, v.u.b ? "True" : "False"); break;
     case JV_INT: jbuf_addf(r, b, "%" PRId64, v.u.i); break;
     case JV_FLOAT:
-        jrepr_float(d, v.u.d);
+        jrepr_float(r, d, v.u.d);
         jbuf_adds(r, b, d);
         break;
     case JV_STR: repr_text(r, b, v.u.s); break;

@@ -73,6 +73,11 @@ static inline void jrun_spend_bytes(struct jrun *r, size_t n)
 {
     jrun_spend(r, n / 16 + 1);
 }
+/* Work on letters one by one: what each is takes a look into tables. */
+static inline void jrun_spend_letters(struct jrun *r, size_t n)
+{
+    jrun_spend(r, n / 2 + 1);
+}
 void jrun_too_deep(struct jrun *r);
 static inline void jrun_enter(struct jrun *r)
 {

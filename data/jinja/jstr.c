@@ -66,6 +66,7 @@ size_t jstr_find(struct jrun *r, const struct jstr *s, const struct jstr *what, 
     if (what->n == 0)
         return from;
     const char *p = s->p + from, *end = s->p + to;
+    jrun_spend_letters(r, what->n); /* what is looked for is looked at first */
     const char *hit = memmem(p, (size_t)(end - p), what->p, what->n);
     jrun_spend_bytes(r, hit ? (size_t)(hit - p) : (size_t)(end - p));
     return hit ? (size_t)(hit - s->p) : SIZE_MAX;
@@ -76,10 +77,18 @@ size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *what,
 {
     if (from > to || what->n > to - from)
         return SIZE_MAX;
-    for (size_t at = to - what->n + 1; at-- > from;) {
-        jrun_spend(r, 1);
-        if (memcmp(s->p + at, what->p, what->n) == 0)
-            return at;
+    if (what->n == 0)
+        return to;
+    const char *p = s->p + from;
+    for (size_t n = to - from - what->n + 1; n > 0;) {
+        const char *hit = memrchr(p, what->p[0], n);
+        size_t at = hit ? (size_t)(hit - p) : 0;
+        jrun_spend_bytes(r, n - at + what->n);
+        if (!hit)
+            break;
+        if (memcmp(hit, what->p, what->n) == 0)
+            return from + at;
+        n = at;
     }
     return SIZE_MAX;
 }

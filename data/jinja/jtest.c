@@ -37,7 +37,7 @@
 /* Tests against one other value. */
 #define OTHER_TESTS(X)                                                          \
     X(divisibleby, jcmp_equal(r, jnum_binary(r, JOP_MOD, v, other), jv_int(0))) \
-    X(sameas, jcmp_same(v, other))                                              \
+    X(sameas, jcmp_same(r, v, other))                                           \
     X(in, jcmp_in(r, v, other))                                                 \
     X(eq, jcmp_equal(r, v, other))                                              \
     X(ne, !jcmp_equal(r, v, other))                                             \

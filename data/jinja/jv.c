@@ -92,7 +92,10 @@ struct jv *jdict_find(struct jrun *r, const struct jdict *m, struct jv k)
     for (size_t i = 0; i < m->n; i++) {
         struct jv *have = &m->p[i].k;
         if (k.kind == JV_STR && have->kind == JV_STR) {
-            if (k.u.s->n == have->u.s->n && memcmp(k.u.s->p, have->u.s->p, k.u.s->n) == 0)
+            if (k.u.s->n != have->u.s->n)
+                continue;
+            jrun_spend_bytes(r, k.u.s->n);
+            if (memcmp(k.u.s->p, have->u.s->p, k.u.s->n) == 0)
                 return &m->p[i].v;
         } else if (jcmp_equal(r, k, *have)) {
             return &m->p[i].v;

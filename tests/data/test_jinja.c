@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "data/jinja/jfilter.h"
@@ -115,9 +116,69 @@ static void test_too_much(void **state)
         "{% endfor %}{{ ns.l|list }}",
         "{% set ns=namespace() %}{% set ns.a=ns %}{{ ns }}",
         "{% for i in range(9999) %}{{ ('a'*9999).find('a'*5000 ~ 'b') }}{% endfor %}",
+        "{% for d in range(99999)|map('float')|list|tojson|list %}{% endfor %}",
+        "{{ ('x'*70000000) ~ ('y'*70000000) ~ ('z'*70000000) }}",
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         expect(sources[i], ST_RANGE, "test.jinja: line 1: ");
+}
+
+/* Work that a single step of the template may hide: each of these, for each of 99999 rounds. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    static const char *const rounds[] = {
+        "{% if a.startswith(b) %}{% endif %}",
+        "{% if a.endswith((b, b)) %}{% endif %}",
+        "{% set q = a.removeprefix(b) %}",
+        "{% if a is sameas b %}{% endif %}",
+        "{% if a in b %}{% endif %}",
+        "{% if a.isalnum() and a is lower %}{% endif %}",
+        "{% if a.count(b) %}{% endif %}",
+        "{% set q = a.rfind(c) %}",
+        "{% set q = a.rsplit(c) %}",
+        "{% set q = a.rsplit(none, 1) %}",
+        "{% set q = a|wordcount %}",
+        "{% set q = a|trim('y') ~ a|lower %}",
+        "{% if {a: 1}[b] %}{% endif %}",
+        "{% if {1: a} == {1: b} %}{% endif %}",
+        "{% set q = dict(**{a: 1}) %}{% if q[b] %}{% endif %}",
+        "{% set q = ('{' ~ a ~ '}').format(**{b: 1}) %}",
+        "{% set q = [{}]|map(attribute=a)|list %}",
+        "{% if l == m %}{% endif %}",
+        "{% if [l] == [m] or (l, 1) < (m, 2) %}{% endif %}",
+        "{% if b in n %}{% endif %}",
+        "{% set q = 1.7976931348623157e308|round(3) ~ 1.1|tojson %}",
+    };
+    for (size_t i = 0; i < sizeof rounds / sizeof *rounds; i++) {
+        struct text t = {0};
+        struct fault f = {0};
+        assert_int_equal(
+            text_addf(&t, &f,
+                      "{%% set a = 'x' * 400000 %%}{%% set b = 'x' * 400000 %%}"
+                      "{%% set c = 'x' * 200000 ~ 'y' %%}{%% set l = [none] * 50000 %%}"
+                      "{%% set m = [none] * 50000 %%}{%% set n = ['x' * 399999 ~ 'y'] * 9 %%}"
+                      "{%% for i in range(99999) %%}%s{%% endfor %%}",
+                      rounds[i]),
+            ST_OK);
+        expect(t.p, ST_RANGE, "test.jinja: line 1: ");
+        text_free(&t);
+    }
+}
+
+/* The bounds are there so that a template cannot take the machine's memory either. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct rusage u;
+    if (!short_memory_works) /* a sanitizer's own memory counts too */
+        skip();
+    expect("{% set ns=namespace(l=[]) %}{% for i in range(300) %}"
+           "{% set ns.l=ns.l + ['x'*1000000] %}{% endfor %}",
+           ST_RANGE, "MiB");
+    expect("{{ 'x' * (2**26 - 9) }}", ST_OK, NULL);
+    assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+    assert_true(u.ru_maxrss < 256 * 1024);
 }
 
 static void test_too_deep(void **state)
@@ -220,7 +281,8 @@ int main(void)
         cmocka_unit_test(test_as_jinja2),    cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_too_deep),     cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_source),       cmocka_unit_test(test_output),
-        cmocka_unit_test(test_short_memory),
+        cmocka_unit_test(test_short_memory), cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_memory),
     };
     setenv("TZ", "UTC", 1);
     tzset();
