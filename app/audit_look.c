@@ -12,8 +12,8 @@
 static void show_data(const char *name, const struct dataset *d)
 {
     struct dataset_stats s = dataset_stats(d);
-    printf("%s: %zu %s rows, %zu tokens, %.1f%% of them targets; the longest row has %zu\n", name,
-           s.rows, dataset_kind(d), s.tokens,
+    printf("%s: %zu %s row%s, %zu tokens, %.1f%% of them targets; the longest row has %zu\n", name,
+           s.rows, dataset_kind(d), s.rows == 1 ? "" : "s", s.tokens,
            s.tokens > 0 ? 100 * (double)s.targets / (double)s.tokens : 0.0, s.longest);
     for (size_t i = 0; dataset_parts(d) > 1 && i < dataset_parts(d); i++) {
         struct dataset_part p = dataset_part(d, i);

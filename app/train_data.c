@@ -41,8 +41,8 @@ static enum status open_valid(struct train *t, const struct dataset_list *valid,
 static void tell_data(const struct train *t)
 {
     struct dataset_stats d = dataset_stats(t->data);
-    console_note("%s: %zu %s rows, %zu tokens, %zu of them targets", t->train_path.p, d.rows,
-                 dataset_kind(t->data), d.tokens, d.targets);
+    console_note("%s: %zu %s row%s, %zu tokens, %zu of them targets", t->train_path.p, d.rows,
+                 dataset_kind(t->data), d.rows == 1 ? "" : "s", d.tokens, d.targets);
     if (dataset_parts(t->data) > 1)
         for (size_t i = 0; i < dataset_parts(t->data); i++) {
             struct dataset_part p = dataset_part(t->data, i);

@@ -133,74 +133,6 @@ static void test_untrained_embedding(void **state)
     program_done();
 }
 
-/* ---- how long -------------------------------------------------------------------------------- */
-
-static const struct json *forecast(const struct json_doc *doc)
-{
-    return json_get(json_root(doc), "forecast");
-}
-
-static double number(const struct json *o, const char *key)
-{
-    return json_number(json_get(o, key), -1);
-}
-
-static void test_time(void **state)
-{
-    (void)state;
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json");
-    struct json_doc *doc = program_json();
-    const struct json *c = forecast(doc);
-    double seconds = program_number(doc, "seconds"), rate = number(c, "tokens_per_second");
-    assert_string_equal(json_string(json_get(c, "how")), "timed");
-    assert_true(seconds > 0.1 && rate > 1 && number(c, "tokens_timed") > 100);
-    assert_true(number(c, "layers") == 5 && number(c, "layers_timed") == 5);
-    /* Training by that rate, and one evaluation beside it. */
-    assert_true(seconds > 57825 / rate && seconds < 1.5 * 57825 / rate);
-    json_close(&doc);
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--epochs", "3",
-         "--tokens-per-second", "500", "--json");
-    doc = program_json();
-    assert_true(program_number(doc, "seconds") == 3 * 57825 / 500.0);
-    assert_string_equal(json_string(json_get(forecast(doc), "how")), "given");
-    json_close(&doc);
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu");
-    program_done();
-    program_says("90 steps: 1.00 passes over 57825 tokens\nabout ");
-    program_says("timed just now with ");
-}
-
-/* What is slower takes longer: less of it in backward, twice as much of it. */
-static void test_time_of_other_settings(void **state)
-{
-    (void)state;
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json");
-    struct json_doc *doc = program_json();
-    double all = program_number(doc, "seconds");
-    json_close(&doc);
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "cpu", "--json", "--epochs",
-         "20");
-    doc = program_json();
-    assert_true(program_number(doc, "seconds") > 5 * all);
-    json_close(&doc);
-}
-
-/* No device, no time; all else is told. */
-static void test_time_unknown(void **state)
-{
-    (void)state;
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "opencl:77", "--json");
-    struct json_doc *doc = program_json();
-    assert_true(json_kind(json_get(json_root(doc), "seconds")) == JSON_NULL);
-    assert_string_equal(json_string(json_get(forecast(doc), "how")), "unknown");
-    assert_true(json_string(json_get(forecast(doc), "why"))[0] != '\0');
-    assert_true(program_number(doc, "steps") == 90);
-    json_close(&doc);
-    WICK("audit", BASE, "--data", "configs/wickling-task", "--device", "opencl:77");
-    program_done();
-    program_says("how long that takes is not known: ");
-}
-
 /* ---- in train -------------------------------------------------------------------------------- */
 
 static void test_train_warns(void **state)
@@ -299,6 +231,53 @@ static void test_colors(void **state)
     text_free(&said);
 }
 
+/* The first line that train prints names the kind, whatever told it. */
+static void test_kinds(void **state)
+{
+    static const struct {
+        const char *name, *row, *kind;
+    } kinds[] = {
+        {"k.jsonl", "{\"text\": \"A lamp.\", \"id\": 7}\n", "text"},
+        {"k.jsonl", "{\"prompt\": \"A lamp?\", \"completion\": \"Two.\"}\n", "prompt/completion"},
+        {"k.jsonl", good, "messages"},
+        {"k.jsonl",
+         "{\"conversations\": [{\"from\": \"human\", \"value\": \"A lamp?\"}, {\"from\": \"gpt\", "
+         "\"value\": \"Two.\"}]}\n",
+         "ShareGPT"},
+        {"k.json", "[{\"instruction\": \"Light it.\", \"input\": \"\", \"output\": \"Done.\"}]",
+         "Alpaca"},
+        {"k.txt", "A lamp by the door.\n", "plain text"},
+    };
+    char want[400];
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *data = program_file(kinds[i].name);
+        program_text(data, kinds[i].row);
+        WICK("train", "--model", BASE, "--data", data, "--output", program_file("kinds"),
+             "--overwrite", "--iters", "1", "--rank", "2", "--device", "cpu");
+        program_done();
+        snprintf(want, sizeof want, "%s: 1 %s row, ", data, kinds[i].kind);
+        assert_memory_equal(program_said.err.p, want, strlen(want));
+    }
+}
+
+/* A base whose tokenizer puts a BOS first, and texts that bring their own. */
+static void test_two_beginnings(void **state)
+{
+    const char *base = program_file("bos.h5"), *data = program_file("bos.jsonl");
+    (void)state;
+    WICK("import", "tests/fixtures/model/llama2/hf", "-o", base, "--quiet");
+    program_done();
+    program_text(data, "{\"text\": \"a lamp\"}\n{\"text\": \"<s>the lamp\"}\n");
+    WICK("audit", base, "--data", data, "--tokens-per-second", "1", "--json");
+    struct json_doc *doc = program_json();
+    const struct json *g = finding(doc, "double_bos");
+    assert_string_equal(json_string(json_get(g, "severity")), "warning");
+    assert_true(json_number(json_get(json_first(json_get(g, "lines")), "line"), 0) == 2);
+    assert_int_equal(json_count(json_get(g, "lines")), 1);
+    json_close(&doc);
+}
+
 #define ARGUMENTS(run, data)                                                                    \
     "train", "--model", BASE, "--data", data, "--data-weights", "0.5,2", "--val-split", "0.25", \
         "--output", run, "--iters", "8", "--rank", "4", "--batch-size", "2", "--learning-rate", \
@@ -337,9 +316,8 @@ int main(void)
         cmocka_unit_test(test_for_people),   cmocka_unit_test(test_what_trains_wrongly),
         cmocka_unit_test(test_for_machines), cmocka_unit_test(test_untrained_embedding),
         cmocka_unit_test(test_train_warns),  cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_time),         cmocka_unit_test(test_time_of_other_settings),
-        cmocka_unit_test(test_time_unknown), cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_colors),
+        cmocka_unit_test(test_strict),       cmocka_unit_test(test_colors),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_two_beginnings),
     };
     return program_run("audit_command", tests);
 }

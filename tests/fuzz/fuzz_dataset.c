@@ -6,6 +6,7 @@
 
 #include "data/audit.h"
 #include "data/dataset.h"
+#include "data/textstream.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const dataset_templates[] = {
@@ -85,6 +86,36 @@ static void dataset_windows(const struct dataset *d, const struct dataset_option
     sampler_free(&s);
 }
 
+/* A text in small windows gives the tokens of the whole. */
+static void dataset_streams(const char *bytes, size_t n, const struct tokenizer *t, size_t window)
+{
+    struct textstream *s = NULL;
+    struct lines *l = NULL;
+    struct ids whole = {0}, ids = {0};
+    struct fault f = {0};
+    bool more = true;
+    size_t bom = n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    bool zipped = n >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0;
+    enum status st = lines_open_memory(&l, "fuzz.txt", bytes, n, &f);
+    if (st == ST_OK && textstream_open(&s, l, t, "fuzz.txt", window, &f) != ST_OK)
+        abort();
+    while (st == ST_OK && more)
+        st = textstream_next(s, &ids, &more, &f);
+    if (!zipped) {
+        enum status want =
+            tokenizer_encode(t, &whole, bytes + bom, n - bom, TOKENIZER_ADD_SPECIAL, &f);
+        if ((st == ST_OK) != (want == ST_OK))
+            abort();
+        if (st == ST_OK &&
+            (ids.n != whole.n || (ids.n > 0 && memcmp(ids.p, whole.p, ids.n * sizeof *ids.p))))
+            abort();
+    }
+    textstream_close(&s);
+    lines_close(&l);
+    ids_free(&ids);
+    ids_free(&whole);
+}
+
 /* Reads the bytes as `wick audit` does: bad lines are findings, and only what no line is to blame
  * for stops it. */
 static void dataset_audit(const char *name, const char *bytes, size_t n, struct dataset_options *o,
@@ -127,6 +158,8 @@ int fuzz_dataset(const uint8_t *bytes, size_t n)
     dataset_setup(&o, bytes[0]);
     o.memory_max = bytes[1] & 4 ? 64 : 0;
     const char *name = names[bytes[1] & 3], *text = (const char *)bytes + 2;
+    if ((bytes[1] & 3) == 1)
+        dataset_streams(text, n - 2, o.tokenizer, (size_t)64 << (bytes[1] >> 4 & 7));
     bool accepted = dataset_parse(&d, name, text, n - 2, &o, &f) == ST_OK;
     dataset_audit(name, text, n - 2, &o, accepted);
     if (!accepted)
