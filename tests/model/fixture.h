@@ -222,6 +222,43 @@ static inline struct adapters *new_adapters(const struct fixture *x,
     return a;
 }
 
+/* One optimizer step over one batch. */
+static inline void rows_step(struct model *m, struct rows *r, int number)
+{
+    struct train_hyper h = {1e-2, 0.9, 0.999, 1e-8, 0.01, 1.0, number};
+    OK(model_train_micro(m, &r->b, r->b.labelled, number, 0, &f));
+    OK(model_train_update(m, &h, &f));
+}
+
+/* The checkpoint once more at `path`, with one tensor more (zeros) unless that is NULL. change sees
+ * the bytes of each tensor before they are written. */
+static inline struct safetensors *
+fixture_changed(const struct fixture *x, const char *path, const struct tensor *more,
+                void (*change)(void *ctx, const struct tensor *t, void *bytes), void *ctx)
+{
+    struct safetensors_out *w = NULL;
+    struct safetensors *st = NULL;
+    OK(safetensors_create(&w, path, 0, &f));
+    for (size_t i = 0; i < safetensors_count(x->hf); i++)
+        OK(safetensors_declare(w, safetensors_tensor(x->hf, i), &f));
+    if (more)
+        OK(safetensors_declare(w, more, &f));
+    for (const struct tensor *t; (t = safetensors_next(w)) != NULL;) {
+        const struct tensor *old = safetensors_find(x->hf, t->name);
+        void *bytes = calloc(1, t->bytes);
+        assert_non_null(bytes);
+        if (old)
+            memcpy(bytes, safetensors_data(x->hf, old), t->bytes);
+        change(ctx, t, bytes);
+        OK(safetensors_write(w, bytes, t->bytes, &f));
+        free(bytes);
+    }
+    OK(safetensors_commit(w, &f));
+    safetensors_out_close(&w);
+    OK(safetensors_open(&st, path, &f));
+    return st;
+}
+
 /* Rows first, first + 1, … of ref.json in one batch. */
 static inline void rows_of(struct rows *r, const struct fixture *x, int first, int count)
 {

@@ -153,16 +153,6 @@ static void lowest_site(void **state)
 
 /* ---- training ------------------------------------------------------------------------------ */
 
-static const struct train_hyper hyper = {1e-2, 0.9, 0.999, 1e-8, 0.01, 1.0, 1};
-
-static void step(struct model *m, struct rows *r, int number)
-{
-    struct train_hyper h = hyper;
-    h.step = number;
-    OK(model_train_micro(m, &r->b, r->b.labelled, number, 0, &f));
-    OK(model_train_update(m, &h, &f));
-}
-
 /* Two steps, then a state that is written back, give the bits of three steps in a row; results
  * may be read one step late. */
 static void state_round_trip(void **state)
@@ -181,11 +171,11 @@ static void state_round_trip(void **state)
     rows_of(&r, &x, 0, 2);
     struct model *m = fixture_model(&x, k, a, shape);
     OK(model_train_begin(m, 9, &f));
-    step(m, &r, 1);
-    step(m, &r, 2);
+    rows_step(m, &r, 1);
+    rows_step(m, &r, 2);
     OK(model_train_result(m, &late[0], &f));
     OK(model_state_read(m, p, m1, m2, &f));
-    step(m, &r, 3);
+    rows_step(m, &r, 3);
     OK(model_train_result(m, &late[1], &f));
     OK(model_train_result(m, &late[2], &f));
     assert_true(late[2].loss < late[0].loss && late[1].finite);
@@ -194,7 +184,7 @@ static void state_round_trip(void **state)
     m = fixture_model(&x, k, a, shape);
     OK(model_train_begin(m, 9, &f));
     OK(model_state_write(m, p, m1, m2, &f));
-    step(m, &r, 3);
+    rows_step(m, &r, 3);
     OK(model_train_result(m, &late[0], &f));
     OK(model_state_read(m, p, NULL, NULL, &f));
     assert_memory_equal(p, end, n * sizeof *p);
@@ -222,7 +212,7 @@ static void no_allocation(void **state)
     float *logits = malloc((size_t)x.c.vocab * sizeof *logits);
     rows_of(&r, &x, 0, 2);
     OK(model_train_begin(m, 9, &f));
-    step(m, &r, 1);
+    rows_step(m, &r, 1);
     OK(model_train_result(m, &result, &f));
     OK(model_forward(m, &r.b, NULL, &loss, &f));
     OK(model_decode(m, r.ids, 10, 0, logits, &f));
@@ -306,10 +296,10 @@ static void random_training(const char *name, enum dtype dtype)
     rows_of(&r, &x, 0, 2);
     struct train_result first, last;
     OK(model_train_begin(m, 1, &f));
-    step(m, &r, 1);
+    rows_step(m, &r, 1);
     OK(model_train_result(m, &first, &f));
     for (int i = 2; i < 12; i++) {
-        step(m, &r, i);
+        rows_step(m, &r, i);
         OK(model_train_result(m, &last, &f));
     }
     assert_true(fabs(first.loss - log(x.c.vocab)) < 0.2);

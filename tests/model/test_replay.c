@@ -3,16 +3,6 @@
 
 #include "tests/data/scratch.h"
 
-static const struct train_hyper hyper = {1e-2, 0.9, 0.999, 1e-8, 0.01, 1.0, 1};
-
-static void step(struct model *m, struct rows *r, int number)
-{
-    struct train_hyper h = hyper;
-    h.step = number;
-    OK(model_train_micro(m, &r->b, r->b.labelled, number, 0, &f));
-    OK(model_train_update(m, &h, &f));
-}
-
 static void nonfinite_adapter(void **state)
 {
     (void)state;
@@ -31,7 +21,7 @@ static void nonfinite_adapter(void **state)
     struct train_result result;
     rows_of(&r, &x, 0, 2);
     OK(model_train_begin(m, 9, &f));
-    step(m, &r, 1);
+    rows_step(m, &r, 1);
     OK(model_train_result(m, &result, &f));
     assert_false(result.finite);
     OK(model_state_read(m, p, p + n, NULL, &f));
@@ -47,13 +37,21 @@ static void nonfinite_adapter(void **state)
     a->data[e->b + 5] = 0.0f;
     OK(model_state_write(m, a->data, NULL, NULL, &f));
     OK(model_find_nonfinite(m, &r.b, r.b.labelled, 1, 0, &f));
-    step(m, &r, 2);
+    rows_step(m, &r, 2);
     OK(model_train_result(m, &result, &f));
     assert_true(result.finite);
     free(p);
     model_close(&m);
     adapters_free(&a);
     close_named(&x, &k);
+}
+
+static void spoil(void *ctx, const struct tensor *t, void *bytes)
+{
+    float *p = bytes;
+    (void)ctx;
+    if (strcmp(t->name, "model.layers.1.self_attn.k_proj.weight") == 0)
+        p[7] = NAN;
 }
 
 /* A weight of the file that is not a number: its matrix, row and line are named. */
@@ -63,25 +61,9 @@ static void nonfinite_weight(void **state)
     struct fixture x;
     kern *k;
     struct fault said = {0};
-    const char *bad = "model.layers.1.self_attn.k_proj.weight",
-               *path = "build/nonfinite.safetensors";
+    const char *path = scratch_path("nonfinite.safetensors");
     open_named(&x, &k, "llama3");
-    struct safetensors_out *w = NULL;
-    OK(safetensors_create(&w, path, 0, &f));
-    for (size_t i = 0; i < safetensors_count(x.hf); i++)
-        OK(safetensors_declare(w, safetensors_tensor(x.hf, i), &f));
-    for (const struct tensor *t; (t = safetensors_next(w)) != NULL;) {
-        float *copy = malloc(t->bytes);
-        memcpy(copy, safetensors_data(x.hf, safetensors_find(x.hf, t->name)), t->bytes);
-        if (strcmp(t->name, bad) == 0)
-            copy[7] = NAN;
-        OK(safetensors_write(w, copy, t->bytes, &f));
-        free(copy);
-    }
-    OK(safetensors_commit(w, &f));
-    safetensors_out_close(&w);
-    struct safetensors *st = NULL;
-    OK(safetensors_open(&st, path, &f));
+    struct safetensors *st = fixture_changed(&x, path, NULL, spoil, NULL);
     struct adapters *a = fixture_adapters(&x, "init");
     struct model *m = NULL;
     struct model_shape shape = {.rows_max = 100, .backward = true};

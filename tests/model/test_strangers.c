@@ -39,48 +39,34 @@ static struct tensor extra_tensor(const struct fixture *x, const struct extra *e
     return t;
 }
 
+struct filling {
+    const struct fixture *x;
+    const struct extra *e;
+};
+
 /* Of f32 embeddings alone: ours are. */
-static void write_extra(struct safetensors_out *w, const struct fixture *x, const struct extra *e,
-                        size_t bytes)
+static void fill_extra(void *ctx, const struct tensor *t, void *bytes)
 {
-    char *p = calloc(1, bytes);
-    assert_non_null(p);
-    if (e->rows == 0) {
-        const float *from = safetensors_data(x->hf, embedding(x));
-        for (size_t i = 0; i < embedding(x)->bytes / sizeof *from; i++) {
-            float v = from[i] * e->times;
-            uint16_t h = f32_to_bf16(v);
-            if (e->dtype == DT_F32)
-                memcpy(p + 4 * i, &v, 4);
-            else
-                memcpy(p + 2 * i, &h, 2);
-        }
+    const struct filling *g = ctx;
+    const struct tensor *embed = embedding(g->x);
+    const float *from = safetensors_data(g->x->hf, embed);
+    if (strcmp(t->name, g->e->name) != 0 || g->e->rows > 0)
+        return;
+    for (size_t i = 0; i < embed->bytes / sizeof *from; i++) {
+        float v = from[i] * g->e->times;
+        uint16_t h = f32_to_bf16(v);
+        if (t->dtype == DT_F32)
+            memcpy((char *)bytes + 4 * i, &v, 4);
+        else
+            memcpy((char *)bytes + 2 * i, &h, 2);
     }
-    OK(safetensors_write(w, p, bytes, &f));
-    free(p);
 }
 
 static struct safetensors *with_extra(const struct fixture *x, const struct extra *e)
 {
-    struct safetensors_out *w = NULL;
-    struct safetensors *st = NULL;
-    const char *path = scratch_path("more.safetensors");
     struct tensor more = extra_tensor(x, e);
-    OK(safetensors_create(&w, path, 0, &f));
-    for (size_t i = 0; i < safetensors_count(x->hf); i++)
-        OK(safetensors_declare(w, safetensors_tensor(x->hf, i), &f));
-    OK(safetensors_declare(w, &more, &f));
-    for (const struct tensor *t; (t = safetensors_next(w)) != NULL;) {
-        const struct tensor *old = safetensors_find(x->hf, t->name);
-        if (old)
-            OK(safetensors_write(w, safetensors_data(x->hf, old), old->bytes, &f));
-        else
-            write_extra(w, x, e, t->bytes);
-    }
-    OK(safetensors_commit(w, &f));
-    safetensors_out_close(&w);
-    OK(safetensors_open(&st, path, &f));
-    return st;
+    struct filling g = {x, e};
+    return fixture_changed(x, scratch_path("more.safetensors"), &more, fill_extra, &g);
 }
 
 static void open_plain(struct fixture *x, const char *name)
