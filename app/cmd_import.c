@@ -147,6 +147,8 @@ static enum status read_files(struct import *m, struct fault *f)
         "tokenizer.model",
         "chat_template.jinja",
         "chat_template.json",
+        "preprocessor_config.json",
+        "processor_config.json",
     };
     enum status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < sizeof names / sizeof *names; i++) {

@@ -70,19 +70,21 @@ static void test_round_trip(void **state)
 }
 
 /* Chat templates beside the default one live in a folder: they come along, "tool_use" renders where
- * a row has tools, and merge writes them back. */
+ * a row has tools, and merge writes them back, and what a checkpoint with pictures has. */
 static void test_templates(void **state)
 {
     static const char *const names[] = {"chat_template.jinja",
                                         "additional_chat_templates/rag.jinja",
-                                        "additional_chat_templates/tool_use.jinja"};
+                                        "additional_chat_templates/tool_use.jinja",
+                                        "preprocessor_config.json", "processor_config.json"};
+    enum { NAMES = sizeof names / sizeof *names };
     char folder[256], a[320], b[320];
     const char *out = program_file("templates-out"), *base = program_file("templates.h5");
     (void)state;
     snprintf(folder, sizeof folder, "%s", program_checkpoint("templates"));
     snprintf(a, sizeof a, "%s/additional_chat_templates", folder);
     assert_int_equal(mkdir(a, 0777), 0);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < NAMES; i++) {
         snprintf(a, sizeof a, "%s/%s", folder, names[i]);
         snprintf(b, sizeof b, "%d{%% for m in messages %%}{{ m.content }}{%% endfor %%}", i);
         program_text(a, b);
@@ -101,7 +103,7 @@ static void test_templates(void **state)
         program_says(tools ? "  2\n" : "  0\n");
     }
     merge(base, NULL, out, "hf");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < NAMES; i++) {
         snprintf(a, sizeof a, "%s/%s", folder, names[i]);
         snprintf(b, sizeof b, "%s/%s", out, names[i]);
         assert_true(program_same(a, b));
