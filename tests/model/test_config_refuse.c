@@ -251,7 +251,11 @@ static void harmless(void **state)
         {"llama", "\"hidden_act\": \"swish\", \"quantization_config\": null", ""},
         {"gemma2", "\"hidden_activation\": \"gelu_new\"", ""}, /* the same function */
         {"llama", "\"attention_multiplier\": 1.0, \"logits_scaling\": null", ""},
-        {"phi3", "\"lm_head_bias\": false, \"attention_chunk_size\": null", ""},
+        {"phi3", "\"lm_head_bias\": false, \"full_attn_mod\": 1, \"interpolate_factor\": 1", ""},
+        {"smollm3", "\"max_window_layers\": 28, \"sliding_window\": null, \"pretraining_tp\": 2",
+         ""},
+        {"gemma2", "\"cache_implementation\": \"hybrid\", \"sliding_window_size\": 16", ""},
+        {"llama", "\"attention_chunk_size\": null, \"per_layer_config\": null", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1000];
