@@ -9,21 +9,8 @@
 #include "app/options.h"
 #include "app/session.h"
 #include "app/signals.h"
+#include "app/talk.h"
 #include "model/generate.h"
-
-struct talk {
-    struct common common;
-    const char *base, *adapter, *prompt;
-    int64_t max_tokens, top_k, seed;
-    double temperature, top_p;
-    bool chat;
-    struct session session;
-    struct ids ids;   /* new tokens of this turn */
-    struct text text; /* and their text */
-    size_t shown;     /* bytes of it that are printed */
-    size_t prompt_tokens;
-    double seconds;
-};
 
 /* Prints what is new, holding back a character whose bytes are not all there yet. */
 static enum status show(struct talk *t, bool last, struct fault *f)
@@ -54,13 +41,13 @@ static enum status on_token(void *ctx, int32_t id, struct fault *f)
     return s;
 }
 
-static enum status open_model(struct talk *t, int keys, int rows, struct fault *f)
+enum status talk_open(struct talk *t, int keys, int rows, struct fault *f)
 {
     struct model_shape shape = {.rows_max = rows, .keys_max = keys};
     return session_model(&t->session, &shape, f);
 }
 
-static enum status answer(struct talk *t, const struct ids *prompt, int max_tokens, struct fault *f)
+enum status talk_answer(struct talk *t, const struct ids *prompt, int max_tokens, struct fault *f)
 {
     const struct model_config *c = &t->session.config;
     struct generate_options o = {.max_tokens = max_tokens,
@@ -85,7 +72,7 @@ static enum status answer(struct talk *t, const struct ids *prompt, int max_toke
 
 /* ---- prompts --------------------------------------------------------------------------------- */
 
-static enum status check_prompt(const struct talk *t, const struct ids *ids, struct fault *f)
+static enum status check_ids(const struct talk *t, const struct ids *ids, struct fault *f)
 {
     for (size_t i = 0; i < ids->n; i++)
         if (ids->p[i] >= t->session.config.vocab) {
@@ -93,6 +80,11 @@ static enum status check_prompt(const struct talk *t, const struct ids *ids, str
                       ids->p[i], t->session.config.vocab);
             return fault_remedy(f, "the tokenizer does not belong to these weights: import again");
         }
+    return ST_OK;
+}
+
+static enum status check_length(const struct talk *t, const struct ids *ids, struct fault *f)
+{
     if (ids->n < (size_t)t->session.config.max_positions)
         return ST_OK;
     fault_set(f, ST_RANGE, "the prompt has %zu tokens, and the model takes %d", ids->n,
@@ -116,19 +108,21 @@ static enum status plain_prompt(const struct talk *t, struct ids *ids, struct fa
     return ids_add(ids, bos, f);
 }
 
-static enum status chat_prompt(const struct talk *t, struct ids *ids, const struct json *messages,
-                               struct fault *f)
+enum status talk_prompt(const struct talk *t, struct ids *ids, const struct json *messages,
+                        struct fault *f)
 {
     struct chat_options o = {.add_generation_prompt = true, .now = time(NULL)};
     struct text out = {0};
     enum status s = chat_render(t->session.chat, messages, NULL, &o, &out, NULL, f);
     if (s == ST_OK)
         s = tokenizer_encode(t->session.tokenizer, ids, out.p ? out.p : "", out.n, 0, f);
+    if (s == ST_OK)
+        s = check_ids(t, ids, f);
     text_free(&out);
     return s;
 }
 
-static void add_message(struct json_doc *doc, const char *role, const char *content)
+void talk_add(struct json_doc *doc, const char *role, const char *content)
 {
     struct json *m = json_add_object(json_edit(doc), NULL);
     json_add_string(m, "role", role);
@@ -141,9 +135,9 @@ static int room(const struct talk *t, size_t prompt)
     return (int)(t->max_tokens < left ? t->max_tokens : left);
 }
 
-/* ---- one answer, or a conversation ----------------------------------------------------------- */
+/* ---- one answer ------------------------------------------------------------------------------ */
 
-static enum status tell(const struct talk *t, struct fault *f)
+enum status talk_tell(const struct talk *t, struct fault *f)
 {
     double rate = t->seconds > 0 ? (double)t->ids.n / t->seconds : 0;
     if (!t->common.json) {
@@ -172,70 +166,25 @@ static enum status single(struct talk *t, struct fault *f)
         struct json_doc *doc = json_new_array();
         if (!doc)
             return fault_nomem(f, "a conversation", 0);
-        add_message(doc, "user", t->prompt);
-        s = chat_prompt(t, &ids, json_root(doc), f);
+        talk_add(doc, "user", t->prompt);
+        s = talk_prompt(t, &ids, json_root(doc), f);
         json_close(&doc);
     } else {
         s = plain_prompt(t, &ids, f);
+        if (s == ST_OK)
+            s = check_ids(t, &ids, f);
     }
     if (s == ST_OK)
-        s = check_prompt(t, &ids, f);
+        s = check_length(t, &ids, f);
     if (s == ST_OK) {
         int n = room(t, ids.n);
-        s = open_model(t, (int)ids.n + n, (int)ids.n, f);
+        s = talk_open(t, (int)ids.n + n, (int)ids.n, f);
         if (s == ST_OK)
-            s = answer(t, &ids, n, f);
+            s = talk_answer(t, &ids, n, f);
     }
     if (s == ST_OK)
-        s = tell(t, f);
+        s = talk_tell(t, f);
     ids_free(&ids);
-    return s;
-}
-
-static enum status one_turn(struct talk *t, struct json_doc *doc, const char *line, int keys,
-                            struct fault *f)
-{
-    struct ids ids = {0};
-    add_message(doc, "user", line);
-    enum status s = chat_prompt(t, &ids, json_root(doc), f);
-    if (s == ST_OK && ids.n + 1 >= (size_t)keys) {
-        fault_set(f, ST_RANGE, "the conversation has grown to %zu tokens, and %d fit", ids.n, keys);
-        s = fault_remedy(f, "begin a new one");
-    }
-    if (s == ST_OK) {
-        int left = keys - (int)ids.n;
-        s = answer(t, &ids, t->max_tokens < left ? (int)t->max_tokens : left, f);
-    }
-    if (s == ST_OK) {
-        fputc('\n', stdout);
-        s = console_flush(f);
-        add_message(doc, "assistant", t->text.p ? t->text.p : "");
-    }
-    ids_free(&ids);
-    return s;
-}
-
-static enum status converse(struct talk *t, struct fault *f)
-{
-    enum { KEYS = 4096 };
-    int keys = t->session.config.max_positions < KEYS ? t->session.config.max_positions : KEYS;
-    struct json_doc *doc = json_new_array();
-    char *line = NULL;
-    size_t size = 0;
-    enum status s = doc ? open_model(t, keys, keys, f) : fault_nomem(f, "a conversation", 0);
-    console_note("a conversation: one message a line, an empty line or Ctrl-D ends it");
-    while (s == ST_OK) {
-        if (isatty(0))
-            fputs("> ", stderr);
-        ssize_t n = getline(&line, &size, stdin);
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            line[--n] = '\0';
-        if (n <= 0)
-            break;
-        s = one_turn(t, doc, line, keys, f);
-    }
-    free(line);
-    json_close(&doc);
     return s;
 }
 
@@ -252,7 +201,7 @@ static enum status run(struct talk *t, struct fault *f)
         s = session_device(&t->session, &t->common, f);
     if (s != ST_OK)
         return s;
-    return t->prompt ? single(t, f) : converse(t, f);
+    return t->prompt ? single(t, f) : talk_converse(t, f);
 }
 
 static const struct option options[] = {

@@ -8,10 +8,9 @@ static volatile sig_atomic_t deferred, asked;
 
 static void on_signal(int number)
 {
-    (void)number;
     if (!deferred || asked)
         _exit(130);
-    asked = 1;
+    asked = number;
 }
 
 void signals_install(void)
@@ -37,4 +36,12 @@ void signals_defer(bool defer)
 bool signals_stop(void)
 {
     return asked != 0;
+}
+
+bool signals_forgive(void)
+{
+    if (asked != SIGINT)
+        return false;
+    asked = 0;
+    return true;
 }

@@ -10,5 +10,7 @@
 void signals_install(void);
 void signals_defer(bool defer);
 bool signals_stop(void);
+/* Takes a SIGINT back that asked for a stop; false if none did, or if SIGTERM did. */
+bool signals_forgive(void);
 
 #endif
