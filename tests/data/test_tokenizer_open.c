@@ -73,6 +73,24 @@ static void test_vocab_files(void **state)
     tokenizer_close(&t);
 }
 
+/* A token that strips takes white space once, however often it stands in it. */
+static void test_strips(void **state)
+{
+    static const char space[] =
+        "{\"added_tokens\":[{\"id\":5,\"content\":\" \",\"single_word\":false,"
+        "\"lstrip\":true,\"rstrip\":true,\"normalized\":false,"
+        "\"special\":false},{\"id\":6,\"content\":\"<x>\",\"single_word\":"
+        "false,\"lstrip\":false,\"rstrip\":true,\"normalized\":false,"
+        "\"special\":true}]," MODEL "}";
+    (void)state;
+    struct tokenizer *t = opened_json(space);
+    assert_string_equal(encoded(t, "a   a", 0), "0 5 0");
+    assert_string_equal(encoded(t, " \n\t  ab ", 0), "5 2 5");
+    assert_string_equal(encoded(t, "<x>  a<x>\n \n<x>", 0), "6 0 6 6");
+    assert_string_equal(encoded(t, "   ", 0), "5");
+    tokenizer_close(&t);
+}
+
 /* ---- bad input -------------------------------------------------------------------------------- */
 
 struct bad {
@@ -290,9 +308,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),       cmocka_unit_test(test_roles_from_config),
-        cmocka_unit_test(test_vocab_files), cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_absent),      cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_vocab_files), cmocka_unit_test(test_strips),
+        cmocka_unit_test(test_bad),         cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_deep),        cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
