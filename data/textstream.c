@@ -140,7 +140,7 @@ static bool find_join(const struct textstream *s, size_t *join)
 /* Hands on the window's tokens up to `to`. */
 static enum status hand_on(struct textstream *s, struct ids *ids, size_t to, struct fault *f)
 {
-    enum status st = ids_adds(ids, s->ids.p + s->done, to - s->done, f);
+    enum status st = to > s->done ? ids_adds(ids, s->ids.p + s->done, to - s->done, f) : ST_OK;
     s->done = to;
     return st;
 }
