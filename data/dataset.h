@@ -31,7 +31,8 @@
  *              ids(prompt, with specials) + ids(completion, without) + EOS, tokenized apart.
  *   messages   the template rendered, tokenized with special tokens recognised and none added. One
  *              row carries all assistant spans where renderings are prefixes of the whole; else one
- *              row per assistant turn.
+ *              row per assistant turn. Where the template has {% generation %} blocks, they say what
+ *              the assistant wrote, token for token as transformers marks it.
  *   ShareGPT   as messages.
  *   Alpaca     with a template as messages: the user says instruction, and after a blank line the
  *              input if it is not empty; the assistant says output. Without one as
