@@ -147,13 +147,10 @@ static void linears_few(void **state)
     (void)state;
     for (int i = 0; i < ALL; i++) {
         const int kind = i % KINDS, lows = i / KINDS % LOWS, type = i / KINDS / LOWS;
-        shapes[i] = (struct shape){.rows = kind == ONE   ? 1
-                                           : kind == FEW ? 8 - lows
-                                                         : 9,
+        const int rows[KINDS] = {1, 8 - lows, 9}, out = kind == FEW ? 33 : 64;
+        shapes[i] = (struct shape){.rows = rows[kind],
                                    .in = i % 2 ? 132 : 129 - type,
-                                   .out = lows == 0     ? 37
-                                          : kind == FEW ? 33
-                                                        : 64,
+                                   .out = lows ? out : 37,
                                    .nlora = kind == THIN && lows ? 2 : 1,
                                    .rank = lows == 2 ? 9 + 3 * type : 7 - type,
                                    .gap = lows == 0,

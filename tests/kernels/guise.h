@@ -90,7 +90,7 @@ static inline void guise_note_built(const struct check *t, bool basic)
 
 /* ---- the device ---------------------------------------------------------------------------------- */
 
-/* After open and before the first program is built: both in check_open, which is why it prepares again. */
+/* check_open has prepared the device as what it is: here once more, as what it says it is. */
 static inline struct check guise_open(const struct guise *g)
 {
     struct check t = {.seed = 1};
@@ -134,9 +134,7 @@ static inline struct check_mat guise_mat(struct check *t, const char *name, int 
 {
     int ld = (cols + 7) / 4 * 4;
     struct check_mat m = check_mat_of(t, name, DT_F32, rows, cols, ld + !aligned);
-    while (m.at % 4 != 0) /* from an odd number */
-        m.at++;
-    m.at -= !aligned;
+    m.at += aligned ? 3 - (m.at + 3) % 4 : (m.at + 1) % 2; /* a multiple of 4; an odd number */
     check_fill(t, &m, CHECK_NORMAL);
     return m;
 }
