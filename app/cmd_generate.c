@@ -21,6 +21,9 @@ static enum status show(struct talk *t, bool last, struct fault *f)
         return ST_OK;
     if (!last && n >= 3 && memcmp(t->text.p + n - 3, cut, 3) == 0)
         return ST_OK;
+    /* A byte that fits none before it makes U+FFFD of them all, printed ones too: on at a character. */
+    while (t->shown < n && ((unsigned char)t->text.p[t->shown] & 0xC0) == 0x80)
+        t->shown++;
     if (n > t->shown)
         fwrite(t->text.p + t->shown, 1, n - t->shown, stdout);
     t->shown = n > t->shown ? n : t->shown;
