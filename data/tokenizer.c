@@ -148,8 +148,20 @@ struct encoding {
     struct rewritten buffers[2];
     const char *text;      /* what the stage at work cuts: the raw text ... */
     struct normalized gap; /* ... or a normalized gap between raw tokens */
+    int32_t end;           /* where the last token ends */
     bool no_added;
 };
+
+/* Where the token just added ends. Added tokens that strip the space around them may take the same
+ * one twice, as in the library: the second begins and ends within the first. */
+static enum status end_add(struct encoding *e, int32_t end, struct fault *f)
+{
+    if (!e->ends)
+        return ST_OK;
+    if (end > e->end)
+        e->end = end;
+    return ids_add(e->ends, e->end, f);
+}
 
 static enum status word_emit(void *context, const struct normalized *word, struct fault *f)
 {
@@ -160,7 +172,7 @@ static enum status word_emit(void *context, const struct normalized *word, struc
         at = bpe_place(&e->t->bpe, e->out->p[i], word->s, word->n, at);
         if (i + 1 == e->out->n)
             at = word->n; /* what vanished at its end is nobody else's */
-        st = ids_add(e->ends, word->ends[at > 0 ? at - 1 : 0], f);
+        st = end_add(e, word->ends[at > 0 ? at - 1 : 0], f);
     }
     return st;
 }
@@ -169,7 +181,7 @@ static enum status added_emitted(struct encoding *e, const struct added_token *t
                                  const int32_t *ends, size_t end, struct fault *f)
 {
     enum status st = ids_add(e->out, token->id, f);
-    return st == ST_OK && e->ends ? ids_add(e->ends, ends[end - 1], f) : st;
+    return st == ST_OK && e->ends ? end_add(e, ends[end - 1], f) : st;
 }
 
 static enum status normalized_emit(void *context, const struct added_token *token, size_t at,
@@ -233,8 +245,8 @@ static enum status specials_add(struct encoding *e, const struct ids *ids, size_
                                 struct fault *f)
 {
     enum status st = ids_adds(e->out, ids->p, ids->n, f);
-    for (size_t i = 0; e->ends && i < ids->n && st == ST_OK; i++)
-        st = ids_add(e->ends, (int32_t)end, f);
+    for (size_t i = 0; i < ids->n && st == ST_OK; i++)
+        st = end_add(e, (int32_t)end, f);
     return st;
 }
 

@@ -91,6 +91,30 @@ static void test_strips(void **state)
     tokenizer_close(&t);
 }
 
+/* A token within the white space that one before it took stands there once more, as in the library;
+ * the first that ends after a character is still the first that holds it: char_to_token(). */
+static void test_ends_of_strips(void **state)
+{
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":5,\"content\":\"<s>\",\"single_word\":false,"
+        "\"lstrip\":true,\"rstrip\":true,\"normalized\":false,"
+        "\"special\":false},{\"id\":6,\"content\":\" \",\"single_word\":"
+        "false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,"
+        "\"special\":false}]," MODEL "}";
+    static const int32_t want[] = {1, 2, 3, 9, 9, 9, 9, 10, 14, 14, 15};
+    struct ids ids = {0}, ends = {0};
+    (void)state;
+    struct tokenizer *t = opened_json(json);
+    assert_string_equal(encoded(t, "a  <s>   a<s> a", 0), "0 6 6 5 6 6 6 0 5 6 0");
+    assert_int_equal(tokenizer_encode_ends(t, &ids, &ends, "a  <s>   a<s> a", 15, 0, &fault),
+                     ST_OK);
+    assert_int_equal(ends.n, sizeof want / sizeof *want);
+    assert_memory_equal(ends.p, want, sizeof want);
+    ids_free(&ids);
+    ids_free(&ends);
+    tokenizer_close(&t);
+}
+
 /* ---- bad input -------------------------------------------------------------------------------- */
 
 struct bad {
@@ -307,10 +331,11 @@ static void test_too_much(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_roles),       cmocka_unit_test(test_roles_from_config),
-        cmocka_unit_test(test_vocab_files), cmocka_unit_test(test_strips),
-        cmocka_unit_test(test_bad),         cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_deep),        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_roles),          cmocka_unit_test(test_roles_from_config),
+        cmocka_unit_test(test_vocab_files),    cmocka_unit_test(test_strips),
+        cmocka_unit_test(test_ends_of_strips), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_absent),         cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
