@@ -156,11 +156,9 @@ struct encoding {
  * one twice, as in the library: the second begins and ends within the first. */
 static enum status end_add(struct encoding *e, int32_t end, struct fault *f)
 {
-    if (!e->ends)
-        return ST_OK;
     if (end > e->end)
         e->end = end;
-    return ids_add(e->ends, e->end, f);
+    return e->ends ? ids_add(e->ends, e->end, f) : ST_OK;
 }
 
 static enum status word_emit(void *context, const struct normalized *word, struct fault *f)

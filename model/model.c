@@ -159,8 +159,8 @@ static enum status check_memory(struct model *m, const struct tensor_source *s, 
     if (have == 0 || weights + buffers <= have)
         return ST_OK;
     fault_set(f, ST_NOMEM,
-              "the model needs %.0f MB (%.0f of weights, %.0f of buffers for %d rows) and %s has "
-              "%.0f MB",
+              "the model needs %.1f MB (%.1f of weights, %.1f of buffers for %d rows) and %s has "
+              "%.1f MB",
               (double)(weights + buffers) / mb, (double)weights / mb, (double)buffers / mb,
               m->shape.rows_max, kern_info(m->k)->id, (double)have / mb);
     if (weights > have)

@@ -6,7 +6,7 @@ not support is counted apart.
 With --heavy, data/jinja alone renders them a hundred thousand times over in one template, with long strings and lists
 for variables, and those that take the longest are printed: none may take a second of the processor.
 
-    python3 scripts/compare_jinja.py --driver DRIVER [--seed N] [--count N] [--heavy]
+    python3 scripts/compare_jinja.py [--driver PROGRAM] [--seed N] [--count N] [--heavy]
 """
 
 import argparse
@@ -15,10 +15,10 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import warnings
 
+import chat_driver
 import jinja_cases
 from transformers.utils import chat_template_utils as ctu
 
@@ -228,7 +228,7 @@ def heavy(ours, seed, count):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--driver", required=True)
+    chat_driver.add_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--show", type=int, default=20)
@@ -236,7 +236,7 @@ def main():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, expired)
-    ours = subprocess.Popen([args.driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    ours = chat_driver.start(args.driver)
     tally = collections.Counter()
     if args.heavy:
         return heavy(ours, args.seed, args.count)

@@ -7,7 +7,7 @@ transformers loses its place where no token holds the border's character (a mark
 marks nothing more, or everything up to the end), and where a block ends in the very first token (it takes index 0
 for "none", and marks all that follows). Those conversations are counted apart.
 
-    python3 scripts/compare_masks.py TOKENIZER.json... --driver DRIVER [--seed N] [--count N]
+    python3 scripts/compare_masks.py TOKENIZER.json... [--driver PROGRAM] [--seed N] [--count N]
 """
 
 import argparse
@@ -15,11 +15,12 @@ import collections
 import json
 import os
 import random
-import subprocess
 import sys
 
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils as ctu
+
+import chat_driver
 
 LOOP = "{% for m in messages %}{% set c = m.content %}{% if m.role == 'assistant' %}"
 OTHER = "{% else %}S{{ m.role }}\n{{ c }}E\n{% endif %}{% endfor %}"
@@ -119,12 +120,12 @@ def compare(path, ours, args, tally):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("paths", nargs="+")
-    parser.add_argument("--driver", required=True)
+    chat_driver.add_argument(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--show", type=int, default=3)
     args = parser.parse_args()
-    ours = subprocess.Popen([args.driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    ours = chat_driver.start(args.driver)
     total = collections.Counter()
     for path in args.paths:
         tally = collections.Counter()

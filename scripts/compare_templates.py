@@ -3,18 +3,18 @@
 conversations with transformers' own function and with data/chat.c, and compares: the same text, or a
 refusal by both. Prints one line a template; exit status 1 if any differs.
 
-    python3 scripts/compare_templates.py PATH... [--objects build/release] [-v]
+    python3 scripts/compare_templates.py PATH... [--driver PROGRAM] [-v]
 """
 
 import argparse
 import datetime
 import json
 import os
-import subprocess
 import sys
-import tempfile
 
 from transformers.utils import chat_template_utils as ctu
+
+import chat_driver
 
 NOW = 1721000000
 
@@ -192,17 +192,9 @@ def oracle(template, tokens, messages, tools, prompt, extra):
         return None, f"{type(e).__name__}: {e}"
 
 
-def build(objects):
-    driver = os.path.join(tempfile.mkdtemp(), "chat_driver")
-    libs = [os.path.join(objects, f"lib{room}.a") for room in ("data", "kernels")]
-    command = ["cc", "-std=c11", "-O1", "-I.", "-D_GNU_SOURCE", "tests/data/chat_driver.c", *libs, "-o", driver]
-    subprocess.run(command + ["-lcjson", "-lutf8proc", "-lm"], check=True)
-    return driver
-
-
 class Ours:
     def __init__(self, driver):
-        self.p = subprocess.Popen([driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.p = chat_driver.start(driver)
 
     def ask(self, request):
         self.p.stdin.write(json.dumps(request).encode() + b"\n")
@@ -233,11 +225,10 @@ def compare(ours, template, tokens, verbose):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("paths", nargs="+")
-    parser.add_argument("--objects", default="build/release")
-    parser.add_argument("--driver")
+    chat_driver.add_argument(parser)
     parser.add_argument("-v", action="store_true")
     args = parser.parse_args()
-    ours = Ours(args.driver or build(args.objects))
+    ours = Ours(args.driver)
     bad = 0
     for path in args.paths:
         for label, template, tokens in templates_of(path):
