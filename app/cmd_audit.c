@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "app/audit_look.h"
@@ -53,6 +52,7 @@ static struct sampler_options sampling(const struct look *l, bool packing)
                                     .seed = (uint64_t)l->seed};
 }
 
+/* What padding wastes, and of the plan itself how many windows there are. */
 static enum status sample(struct look *l, bool packing, double *waste, int64_t *windows,
                           struct fault *f)
 {
@@ -61,7 +61,8 @@ static enum status sample(struct look *l, bool packing, double *waste, int64_t *
     enum status st = sampler_new(&s, l->train, &o, f);
     if (st == ST_OK) {
         *waste = sampler_waste(s);
-        st = sampler_windows(windows, s, f);
+        if (packing == l->packing)
+            st = sampler_windows(windows, s, f);
     }
     sampler_free(&s);
     return st;
@@ -69,16 +70,15 @@ static enum status sample(struct look *l, bool packing, double *waste, int64_t *
 
 static enum status plan(struct look *l, struct fault *f)
 {
-    int64_t windows[2];
+    int64_t all = 0;
     double tokens = 0;
     if (dataset_rows(l->train) == 0)
         return ST_OK;
-    enum status s = sample(l, false, &l->waste, &windows[0], f);
+    enum status s = sample(l, false, &l->waste, &all, f);
     if (s == ST_OK)
-        s = sample(l, true, &l->waste_packed, &windows[1], f);
+        s = sample(l, true, &l->waste_packed, &all, f);
     if (s != ST_OK)
         return s;
-    int64_t all = windows[l->packing];
     l->steps = l->iters > 0 ? l->iters : all;
     l->passes = (double)l->epochs * (double)l->steps / (double)all;
     for (size_t i = 0; i < dataset_rows(l->train); i++) {
@@ -191,7 +191,6 @@ int cmd_audit(int argc, char **argv)
                      .max_seq_length = 2048,
                      .batch_size = 4,
                      .accumulate = 1,
-                     .epochs = 1,
                      .rank = 16,
                      .target_modules = "all-linear",
                      .steps_per_eval = 200,
@@ -216,9 +215,13 @@ int cmd_audit(int argc, char **argv)
         fault_set(&f, ST_USAGE, "--data is missing");
         s = fault_remedy(&f, "usage: %s", c.usage);
     }
+    if (s == ST_OK)
+        s = options_check_length(l.iters, l.epochs, &f);
     console_quiet(l.common.quiet);
     if (s != ST_OK)
         return console_fail_usage(&f);
+    if (l.epochs == 0)
+        l.epochs = 1;
     s = run(&l, &f);
     int code = s == ST_OK ? 0 : console_fail(&f);
     look_close(&l);

@@ -12,29 +12,36 @@
 #include "app/talk.h"
 #include "model/generate.h"
 
-/* Prints what is new, holding back a character whose bytes are not all there yet. */
+/* Prints what is new, or with --json counts it, holding back a character whose bytes are not all
+ * there yet. */
 static enum status show(struct talk *t, bool last, struct fault *f)
 {
     static const char cut[] = "\xEF\xBF\xBD";
     size_t n = t->text.n;
-    if (t->common.json)
-        return ST_OK;
     if (!last && n >= 3 && memcmp(t->text.p + n - 3, cut, 3) == 0)
         return ST_OK;
     /* A byte that fits none before it makes U+FFFD of them all, printed ones too: on at a character. */
     while (t->shown < n && ((unsigned char)t->text.p[t->shown] & 0xC0) == 0x80)
         t->shown++;
-    if (n > t->shown)
+    if (n > t->shown && !t->common.json)
         fwrite(t->text.p + t->shown, 1, n - t->shown, stdout);
     t->shown = n > t->shown ? n : t->shown;
-    return console_flush(f);
+    return t->common.json ? ST_OK : console_flush(f);
+}
+
+/* Empties it; it is a string from now on. */
+static enum status text_begin(struct text *t, struct fault *f)
+{
+    t->n = 0;
+    return text_add(t, "", 0, f);
 }
 
 static enum status on_token(void *ctx, int32_t id, struct fault *f)
 {
     struct talk *t = ctx;
     enum status s = ids_add(&t->ids, id, f);
-    t->text.n = 0;
+    if (s == ST_OK)
+        s = text_begin(&t->text, f);
     if (s == ST_OK)
         s = tokenizer_decode(t->session.tokenizer, &t->text, t->ids.p, t->ids.n, true, f);
     if (s == ST_OK)
@@ -62,10 +69,13 @@ enum status talk_answer(struct talk *t, const struct ids *prompt, int max_tokens
                                  .stop_count = c->eos_count};
     struct generate_result r;
     double began = console_now();
-    t->ids.n = t->text.n = t->shown = 0;
+    t->ids.n = t->shown = 0;
     t->prompt_tokens = prompt->n;
+    enum status s = text_begin(&t->text, f);
+    if (s != ST_OK)
+        return s;
     signals_defer(true);
-    enum status s = generate(t->session.model, prompt->p, (int)prompt->n, &o, on_token, t, &r, f);
+    s = generate(t->session.model, prompt->p, (int)prompt->n, &o, on_token, t, &r, f);
     t->seconds = console_now() - began;
     signals_defer(false);
     if (s == ST_OK)
@@ -152,7 +162,7 @@ enum status talk_tell(const struct talk *t, struct fault *f)
     struct json *o = doc ? json_edit(doc) : NULL;
     if (!doc)
         return fault_nomem(f, "the result", 0);
-    json_add_string(o, "text", t->text.p ? t->text.p : "");
+    json_add_string(o, "text", t->text.p);
     struct json *ids = json_add_array(o, "ids");
     for (size_t i = 0; i < t->ids.n; i++)
         json_add_int(ids, NULL, t->ids.p[i]);

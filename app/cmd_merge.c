@@ -169,7 +169,9 @@ static enum status choose_probe(struct merging *m, struct fault *f)
     s = dataset_open(&d, m->data, &o, f);
     if (s == ST_OK) {
         struct row r = dataset_row(d, 0);
-        s = ids_adds(&m->probe, r.ids, (size_t)r.n, f);
+        s = dataset_check(d, f);
+        if (s == ST_OK)
+            s = ids_adds(&m->probe, r.ids, (size_t)r.n, f);
     }
     dataset_close(&d);
     return s;

@@ -125,7 +125,9 @@ static enum status show_data(struct tokenize *z, struct fault *f)
     enum status s = dataset_open(&d, z->data, &o, f);
     for (size_t i = 0; s == ST_OK && i < dataset_rows(d); i++) {
         struct row r = dataset_row(d, i);
-        s = show_row(z, &r, i, f);
+        s = dataset_check(d, f);
+        if (s == ST_OK)
+            s = show_row(z, &r, i, f);
     }
     dataset_close(&d);
     return s;
@@ -139,6 +141,11 @@ static enum status run(struct tokenize *z, struct fault *f)
         return show_data(z, f);
     if (s == ST_OK)
         s = z->file ? file_read(&text, z->file, SIZE_MAX, f) : text_adds(&text, z->text, f);
+    if (s == ST_OK && text.n > 0 && strlen(text.p) < text.n && (z->chat || z->common.json)) {
+        fault_set(f, ST_FORMAT, "%s has a NUL at byte %zu, which no %s can hold", z->file,
+                  strlen(text.p), z->chat ? "message" : "JSON string");
+        s = fault_remedy(f, "take it out, or leave %s out", z->chat ? "--chat" : "--json");
+    }
     if (s == ST_OK)
         s = show_text(z, &text, f);
     text_free(&text);

@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/options.h"
 #include "app/train.h"
 #include "data/file.h"
 
@@ -190,11 +191,7 @@ static enum status check_new(const struct train_settings *set, const struct comm
         fault_set(f, ST_USAGE, "%s is missing", set->model ? "--data" : "--model");
         return fault_remedy(f, "usage: %s", c->usage);
     }
-    if (set->iters > 0 && set->epochs > 0) {
-        fault_set(f, ST_RANGE, "--iters and --epochs were both given");
-        return fault_remedy(f, "give the number of optimizer steps, or of passes over the data");
-    }
-    return ST_OK;
+    return options_check_length(set->iters, set->epochs, f);
 }
 
 /* The flags that may go with --resume. */

@@ -1,8 +1,7 @@
 #include "app/forecast.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "app/console.h"
 #include "model/effort.h"
@@ -140,21 +139,25 @@ static int layers_to_load(const struct session *s)
     return n < 1 ? 1 : n < s->config.layers ? n : s->config.layers;
 }
 
+/* Rows of a timed step may be fewer than a micro-batch has. */
+static struct model_shape shape_of(const struct timing *t, int rows_max, int layers)
+{
+    int rows = sampler_rows_max(t->sampler);
+    return (struct model_shape){.rows_max = rows < rows_max ? rows : rows_max,
+                                .backward = true,
+                                .grad_checkpoint = t->plan->grad_checkpoint,
+                                .layers = layers};
+}
+
 static enum status open_model(struct timing *t, int layers, struct fault *f)
 {
     struct session *s = t->s;
     struct model_config c = s->config;
     struct adapter_spec spec = t->plan->adapters;
-    int rows = sampler_rows_max(t->sampler);
-    struct model_shape shape = {.rows_max = rows < ROWS_MAX ? rows : ROWS_MAX,
-                                .backward = true,
-                                .grad_checkpoint = t->plan->grad_checkpoint,
-                                .layers = layers};
+    struct model_shape shape = shape_of(t, ROWS_MAX, layers);
     c.layers = layers;
     spec.num_layers = spec.num_layers < layers ? spec.num_layers : 0;
     enum status st = adapters_new(&s->adapters, &c, &spec, 0, f);
-    if (st == ST_OK)
-        st = session_device(s, t->plan->common, f);
     if (st == ST_OK)
         st = session_model(s, &shape, f);
     if (st == ST_OK)
@@ -162,45 +165,40 @@ static enum status open_model(struct timing *t, int layers, struct fault *f)
     return st == ST_OK ? time_steps(t, shape.rows_max, f) : st;
 }
 
-/* With all layers, and buffers for all rows of a micro-batch. */
-static bool fits(const struct timing *t, int layers, char *why, size_t size)
+/* Whether all layers fit, with buffers for all rows of a micro-batch; a: the adapters of all. */
+static enum status check_fit(const struct timing *t, struct adapters *a, struct fault *f)
 {
     const struct kern_info *info = kern_info(t->s->k);
-    double now = (double)kern_memory(t->s->k).now, need = now / layers * t->s->config.layers;
-    char a[32], b[32];
-    if (layers == t->s->config.layers || info->memory_bytes == 0 ||
-        need <= (double)info->memory_bytes)
-        return true;
-    snprintf(why, size, "training needs about %s of memory, and %s has %s",
-             console_bytes(a, (uint64_t)need), info->name, console_bytes(b, info->memory_bytes));
-    return false;
+    struct model_shape shape = shape_of(t, INT_MAX, 0);
+    uint64_t need;
+    char x[32], y[32];
+    enum status st = model_measure(&need, t->s->k, t->s->base, &t->s->config, a, &shape, f);
+    if (st != ST_OK || info->memory_bytes == 0 || need <= info->memory_bytes)
+        return st;
+    return fault_set(f, ST_NOMEM, "training needs %s of memory, and %s has %s",
+                     console_bytes(x, need), info->name, console_bytes(y, info->memory_bytes));
 }
 
 /* ---- the forecast ---------------------------------------------------------------------------- */
 
-static enum status reckon(struct forecast *out, const struct timing *t, const struct dataset *train,
-                          const struct dataset *valid, struct fault *f)
+static void reckon(struct forecast *out, const struct timing *t, const struct adapters *a,
+                   const struct dataset *train, const struct dataset *valid)
 {
     const struct forecast_plan *p = t->plan;
     const struct model_config *c = &t->s->config;
-    struct adapters *a = NULL;
-    enum status s = adapters_new(&a, c, &p->adapters, 0, f);
-    if (s != ST_OK)
-        return s;
     double rate = t->effort / t->seconds;
     double training = p->passes * effort_of(train, p, c, a, true) / rate;
     int64_t evals = (p->steps + p->steps_per_eval - 1) / p->steps_per_eval;
     out->seconds = training + (double)evals * effort_of(valid, p, c, a, false) / rate;
     out->tokens_per_second = p->passes * tokens_of(train) / training;
     out->tokens = t->tokens;
-    adapters_free(&a);
-    return ST_OK;
 }
 
 void forecast_make(struct forecast *out, const struct forecast_plan *plan, struct session *s,
                    const struct dataset *train, const struct dataset *valid)
 {
     struct timing t = {.plan = plan, .s = s};
+    struct adapters *all = NULL;
     struct fault f = {0};
     double began = console_now();
     struct sampler_options o = plan->sampler;
@@ -209,14 +207,21 @@ void forecast_make(struct forecast *out, const struct forecast_plan *plan, struc
     out->layers_timed = layers_to_load(s);
     enum status st = sampler_new(&t.sampler, train, &o, &f);
     if (st == ST_OK)
+        st = adapters_new(&all, &s->config, &plan->adapters, 0, &f);
+    if (st == ST_OK)
+        st = session_device(s, plan->common, &f);
+    if (st == ST_OK)
+        st = check_fit(&t, all, &f);
+    if (st == ST_OK)
         st = open_model(&t, out->layers_timed, &f);
-    if (st == ST_OK && fits(&t, out->layers_timed, out->why, sizeof out->why))
-        st = reckon(out, &t, train, valid, &f);
+    if (st == ST_OK)
+        reckon(out, &t, all, train, valid);
     if (s->k)
         snprintf(out->device, sizeof out->device, "%s", kern_info(s->k)->name);
     if (st != ST_OK)
         snprintf(out->why, sizeof out->why, "%s", f.text);
     out->spent = console_now() - began;
+    adapters_free(&all);
     window_free(&t.window);
     sampler_free(&t.sampler);
 }

@@ -35,8 +35,9 @@ struct forecast {
 /* Seconds, from how many tokens there are each second. */
 void forecast_given(struct forecast *out, double tokens_per_second, double tokens);
 
-/* Opens the session's device and model if need be; the session closes them. What cannot be timed
- * (a device that is not there, a model that does not fit) is told in why: that is no fault. */
+/* Opens the device, adapters and model of a session that has only its base; the session closes them.
+ * What cannot be timed (a device that is not there, a model that does not fit) is told in why: that
+ * is no fault. */
 void forecast_make(struct forecast *out, const struct forecast_plan *plan, struct session *s,
                    const struct dataset *train, const struct dataset *valid);
 

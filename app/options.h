@@ -124,4 +124,13 @@
         .help = "a new order each epoch"                               \
     }
 
+/* How long a training is: 0 where nothing was given. */
+static inline enum status options_check_length(int64_t iters, int64_t epochs, struct fault *f)
+{
+    if (iters == 0 || epochs == 0)
+        return ST_OK;
+    fault_set(f, ST_RANGE, "--iters and --epochs were both given");
+    return fault_remedy(f, "give the number of optimizer steps, or of passes over the data");
+}
+
 #endif

@@ -105,18 +105,21 @@ static enum status answer_line(struct conversation *c, struct fault *f)
         s = t->common.json ? talk_tell(t, f) : console_flush(f);
     }
     if (s == ST_OK)
-        talk_add(c->messages, "assistant", t->text.p ? t->text.p : "");
+        talk_add(c->messages, "assistant", t->text.p);
     ids_free(&ids);
     return s;
 }
 
 /* A message that cannot be answered is taken back, if somebody is there to be told. */
-static enum status one_turn(struct conversation *c, const char *line, struct fault *f)
+static enum status one_turn(struct conversation *c, const char *line, size_t n, struct fault *f)
 {
-    size_t bad, before = json_count(json_root(c->messages));
+    size_t bad = 0, before = json_count(json_root(c->messages));
     struct fault why = {0};
     enum status s = ST_OK;
-    if (utf8_valid(line, strlen(line), &bad)) {
+    if (strlen(line) < n) {
+        fault_set(&why, ST_FORMAT, "the message has a NUL at byte %zu", strlen(line));
+        s = fault_remedy(&why, "write text");
+    } else if (utf8_valid(line, n, &bad)) {
         talk_add(c->messages, "user", line);
         s = answer_line(c, &why);
     } else {
@@ -160,7 +163,7 @@ enum status talk_converse(struct talk *t, struct fault *f)
             line[--n] = '\0';
         if (n <= 0)
             break;
-        s = one_turn(&c, line, f);
+        s = one_turn(&c, line, (size_t)n, f);
     }
     free(line);
     json_close(&c.messages);

@@ -348,6 +348,8 @@ enum status audit_run(struct audit *a, const struct dataset *train, const struct
         s = audit_embeddings(a, f);
     if (s == ST_OK)
         s = dataset_check(train, f);
+    if (s == ST_OK && valid)
+        s = dataset_check(valid, f);
     if (s != ST_OK)
         return s;
     word_lines(a);

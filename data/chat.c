@@ -239,6 +239,8 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
     struct request q = {c, messages, json_kind(tools) == JSON_NULL ? NULL : tools, o};
     struct jinja_input in = {setup, &q, o->now};
     const struct jinja *t = choose(c, tools);
+    if (json_whole(messages, f) != ST_OK)
+        return f->code;
     if (json_kind(messages) != JSON_ARRAY || (!json_first(messages) && !o->may_be_empty)) {
         fault_set(f, ST_FORMAT, "a conversation must be a list of one message or more");
         return fault_remedy(f, "give messages as [{\"role\": …, \"content\": …}, …]");

@@ -8,10 +8,11 @@
 struct chat_job {
     struct dataset *d;
     const struct json *messages, *tools;
+    size_t given; /* messages at the beginning that are not to be learned */
     int line;
-    struct text whole; /* the rendering of the whole conversation */
-    struct ids ids;    /* the tokens of the row under way, and where each ends in its text */
-    struct ids ends;
+    struct text whole;     /* the rendering of the whole conversation */
+    struct ids begin, end; /* of each turn to be learned there */
+    struct ids ids, ends;  /* the tokens of the row under way, and where each ends in its text */
     struct text target;
 };
 
@@ -87,6 +88,14 @@ static bool is_assistant(const struct json *message)
     return role && strcmp(role, "assistant") == 0;
 }
 
+/* An assistant's message, unless it is part of a prompt or has a weight of 0, as in OpenAI's
+ * files. */
+static bool is_learned(const struct chat_job *j, const struct json *message, size_t i)
+{
+    return is_assistant(message) && i >= j->given &&
+           json_number(json_get(message, "weight"), 1) > 0;
+}
+
 /* One assistant turn by itself, as generation will see it. */
 static enum status turn_row(struct chat_job *j, const struct text *prompt, const struct text *turn,
                             struct fault *f)
@@ -124,52 +133,80 @@ static bool is_prefix(const struct text *part, const struct text *whole)
     return part->n <= whole->n && (part->n == 0 || memcmp(part->p, whole->p, part->n) == 0);
 }
 
-/* pass 0 asks whether every turn's rendering is a prefix of the whole; pass 1 makes the row(s). */
-static enum status turns_pass(struct chat_job *j, bool *prefix, int pass, struct fault *f)
+/* Where the turns are in the whole; *prefix: whether each one's rendering is a prefix of it. */
+static enum status find_turns(struct chat_job *j, bool *prefix, struct fault *f)
 {
     struct turn t = {0};
     enum status s = ST_OK;
     size_t i = 0;
-    if (pass == 1 && *prefix)
-        s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
+    *prefix = true;
     for (const struct json *m = json_first(j->messages); s == ST_OK && m; m = json_next(m), i++) {
-        if (!is_assistant(m))
+        if (!is_learned(j, m, i))
             continue;
         s = render_turn(j, &t, i, f);
-        if (s != ST_OK)
-            break;
-        if (pass == 0)
-            *prefix = *prefix && is_prefix(&t.turn, &j->whole);
-        else if (!*prefix)
-            s = turn_row(j, &t.prompt, &t.turn, f);
-        else if (j->d->o.mask_prompt)
-            s = mark_span(j, &j->whole, (struct chat_span){t.prompt.n, t.turn.n}, false, f);
+        if (s == ST_OK)
+            s = ids_add(&j->begin, (int32_t)t.prompt.n, f);
+        if (s == ST_OK)
+            s = ids_add(&j->end, (int32_t)t.turn.n, f);
+        *prefix = *prefix && is_prefix(&t.turn, &j->whole);
     }
-    if (s == ST_OK && pass == 1 && *prefix)
-        s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
     text_free(&t.prompt);
     text_free(&t.turn);
     return s;
 }
 
-static enum status chat_rows(struct chat_job *j, struct fault *f)
+/* A row for each turn. */
+static enum status turn_rows(struct chat_job *j, struct fault *f)
+{
+    struct turn t = {0};
+    enum status s = ST_OK;
+    size_t i = 0;
+    for (const struct json *m = json_first(j->messages); s == ST_OK && m; m = json_next(m), i++) {
+        if (!is_learned(j, m, i))
+            continue;
+        s = render_turn(j, &t, i, f);
+        if (s == ST_OK)
+            s = turn_row(j, &t.prompt, &t.turn, f);
+    }
+    text_free(&t.prompt);
+    text_free(&t.turn);
+    return s;
+}
+
+/* One row for all turns. */
+static enum status whole_row(struct chat_job *j, struct fault *f)
+{
+    bool mask = j->d->o.mask_prompt;
+    enum status s = take_text(j, &j->whole, !mask, f);
+    for (size_t i = 0; mask && s == ST_OK && i < j->begin.n; i++)
+        s = mark_span(j, &j->whole, (struct chat_span){(size_t)j->begin.p[i], (size_t)j->end.p[i]},
+                      false, f);
+    return s == ST_OK ? dataset_add_row(j->d, &j->ids, &j->target, j->line, f) : s;
+}
+
+/* One row, where the template itself marks what the assistant says. */
+static enum status marked_row(struct chat_job *j, const struct chat_spans *spans, struct fault *f)
+{
+    enum status s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
+    for (size_t i = 0; s == ST_OK && i < spans->n; i++)
+        s = mark_span(j, &j->whole, spans->p[i], true, f);
+    return s == ST_OK ? dataset_add_row(j->d, &j->ids, &j->target, j->line, f) : s;
+}
+
+static enum status chat_rows(struct chat_job *j, bool all, struct fault *f)
 {
     struct chat_spans spans = {0};
-    bool marked = chat_has_generation(j->d->o.chat, j->tools), prefix = true;
+    bool marked = all && chat_has_generation(j->d->o.chat, j->tools), prefix = true;
     enum status s = render(j, &j->whole, json_count(j->messages), false,
                            marked && j->d->o.mask_prompt ? &spans : NULL, f);
-    if (s == ST_OK && marked) {
-        s = take_text(j, &j->whole, !j->d->o.mask_prompt, f);
-        for (size_t i = 0; s == ST_OK && i < spans.n; i++)
-            s = mark_span(j, &j->whole, spans.p[i], true, f);
-        if (s == ST_OK)
-            s = dataset_add_row(j->d, &j->ids, &j->target, j->line, f);
-    } else {
-        for (int pass = 0; s == ST_OK && pass < 2; pass++)
-            s = turns_pass(j, &prefix, pass, f);
-    }
+    if (s == ST_OK && !marked)
+        s = find_turns(j, &prefix, f);
+    if (s == ST_OK)
+        s = marked ? marked_row(j, &spans, f) : prefix ? whole_row(j, f) : turn_rows(j, f);
     chat_spans_free(&spans);
     text_free(&j->whole);
+    ids_free(&j->begin);
+    ids_free(&j->end);
     ids_free(&j->ids);
     ids_free(&j->ends);
     text_free(&j->target);
@@ -185,29 +222,51 @@ static bool says_something(const struct json *m)
            json_count(json_get(m, "tool_calls")) > 0;
 }
 
-enum status dataset_add_chat(struct dataset *d, const struct json *messages,
+/* *all: whether every turn of the assistant is to be learned; *any: whether one is that says
+ * something. */
+static enum status look_through(const struct chat_job *j, bool *all, bool *any, struct fault *f)
+{
+    size_t i = 0;
+    *all = true;
+    *any = false;
+    for (const struct json *m = json_first(j->messages); m; m = json_next(m), i++) {
+        const struct json *weight = json_get(m, "weight");
+        double w = json_number(weight, json_kind(weight) == JSON_NULL ? 1 : -1);
+        if (json_kind(m) != JSON_OBJECT || !json_string(json_get(m, "role")))
+            return dataset_wrong(j->d, j->line, "has a message without a role",
+                                 "each message is an object with \"role\" and \"content\"", f);
+        if (w != 0 && w != 1)
+            return dataset_wrong(j->d, j->line, "has a message whose weight is neither 0 nor 1",
+                                 "a weight of 0 keeps a turn from being learned", f);
+        if (w == 0 && is_assistant(m) && !j->d->o.mask_prompt)
+            return dataset_wrong(j->d, j->line, "has a turn of weight 0, and everything is learned",
+                                 "learn the assistant's turns alone: --mask-prompt", f);
+        *all = *all && (!is_assistant(m) || is_learned(j, m, i));
+        *any = *any || (is_learned(j, m, i) && says_something(m));
+    }
+    return ST_OK;
+}
+
+enum status dataset_add_chat(struct dataset *d, const struct json *messages, size_t given,
                              const struct json *tools, int line, struct fault *f)
 {
-    bool answered = false;
+    struct chat_job j = {
+        .d = d, .messages = messages, .given = given, .tools = tools, .line = line};
+    bool all, any;
     if (json_kind(messages) == JSON_ARRAY && !json_first(messages))
         return dataset_targetless(d, line, "has no list of messages, and so no target to train on",
                                   "remove the line, or give it an assistant message", f);
     if (json_kind(messages) != JSON_ARRAY)
         return dataset_wrong(d, line, "has no list of messages",
                              "\"messages\" is a list of {role, content}", f);
-    for (const struct json *m = json_first(messages); m; m = json_next(m)) {
-        if (json_kind(m) != JSON_OBJECT || !json_string(json_get(m, "role")))
-            return dataset_wrong(d, line, "has a message without a role",
-                                 "each message is an object with \"role\" and \"content\"", f);
-        answered = answered || (is_assistant(m) && says_something(m));
-    }
-    if (!answered)
+    if (json_whole(messages, f) != ST_OK || look_through(&j, &all, &any, f) != ST_OK)
+        return f->code;
+    if (!any)
         return dataset_targetless(d, line,
                                   "has no assistant message that says anything, and so no target",
                                   "remove the line, or give it an assistant message", f);
     if (!d->o.chat)
         return dataset_wrong(d, line, "is a conversation, and the model has no chat template",
                              "use a model with a chat template, or rows of {\"text\": \"…\"}", f);
-    struct chat_job j = {.d = d, .messages = messages, .tools = tools, .line = line};
-    return chat_rows(&j, f);
+    return chat_rows(&j, all, f);
 }

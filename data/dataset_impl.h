@@ -49,8 +49,9 @@ enum status dataset_encode(const struct dataset *d, struct ids *ids, struct ids 
 /* Tokenizes one parsed line and appends its row or rows (dataset_kind.c). */
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f);
 
-/* A conversation, through the template: its row, or its rows (dataset_chat.c). */
-enum status dataset_add_chat(struct dataset *d, const struct json *messages,
+/* A conversation, through the template: its row, or its rows (dataset_chat.c). The first `given`
+ * messages are a prompt: with mask_prompt, nothing of them is a target. */
+enum status dataset_add_chat(struct dataset *d, const struct json *messages, size_t given,
                              const struct json *tools, int line, struct fault *f);
 
 /* Marks tokens [from, to) of a row as targets (1) or not (0), growing the marks as needed. */

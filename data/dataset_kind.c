@@ -82,31 +82,9 @@ static void add_message(struct json_doc *doc, const char *role, const char *cont
 static enum status add_built(struct dataset *d, struct json_doc *doc, const struct json *tools,
                              int line, struct fault *f)
 {
-    enum status s = dataset_add_chat(d, json_root(doc), tools, line, f);
+    enum status s = dataset_add_chat(d, json_root(doc), 0, tools, line, f);
     json_close(&doc);
     return s;
-}
-
-static enum status pair_row(struct dataset *d, const struct json *root, int line, struct fault *f)
-{
-    const char *prompt = json_string(json_get(root, "prompt"));
-    const char *completion = json_string(json_get(root, "completion"));
-    if (!prompt || !completion)
-        return dataset_wrong(d, line, "has a prompt or completion that is not a string",
-                             "both are strings: {\"prompt\": \"…\", \"completion\": \"…\"}; a "
-                             "conversation is {\"messages\": […]}",
-                             f);
-    if (completion[0] == '\0')
-        return dataset_targetless(d, line, "has an empty completion and so no target to train on",
-                                  "remove the line, or give it a completion", f);
-    if (!d->o.chat)
-        return plain_pair(d, prompt, completion, line, f);
-    struct json_doc *doc = json_new_array();
-    if (!doc)
-        return fault_nomem(f, "a conversation", 0);
-    add_message(doc, "user", prompt);
-    add_message(doc, "assistant", completion);
-    return add_built(d, doc, NULL, line, f);
 }
 
 /* ---- conversations --------------------------------------------------------------------------- */
@@ -138,6 +116,51 @@ static enum status find_tools(const struct json **tools, struct json_doc **parse
     return ST_OK;
 }
 
+/* A prompt and a completion that are lists of messages, as TRL has them. */
+static enum status conversation_pair(struct dataset *d, const struct json *root, int line,
+                                     struct fault *f)
+{
+    const struct json *parts[2] = {json_get(root, "prompt"), json_get(root, "completion")}, *tools;
+    struct json_doc *parsed = NULL, *doc = json_new_array();
+    if (!doc)
+        return fault_nomem(f, "a conversation", 0);
+    for (int i = 0; i < 2; i++)
+        for (const struct json *m = json_first(parts[i]); m; m = json_next(m))
+            json_add_copy(json_edit(doc), NULL, m);
+    enum status s = find_tools(&tools, &parsed, d, root, line, f);
+    if (s == ST_OK)
+        s = dataset_add_chat(d, json_root(doc), json_count(parts[0]), tools, line, f);
+    json_close(&parsed);
+    json_close(&doc);
+    return s;
+}
+
+static enum status pair_row(struct dataset *d, const struct json *root, int line, struct fault *f)
+{
+    const char *prompt = json_string(json_get(root, "prompt"));
+    const char *completion = json_string(json_get(root, "completion"));
+    if (json_kind(json_get(root, "prompt")) == JSON_ARRAY &&
+        json_kind(json_get(root, "completion")) == JSON_ARRAY)
+        return conversation_pair(d, root, line, f);
+    if (!prompt || !completion)
+        return dataset_wrong(
+            d, line, "has a prompt and a completion that are not both strings",
+            "both are strings, {\"prompt\": \"…\", \"completion\": \"…\"}, or both "
+            "lists of messages",
+            f);
+    if (completion[0] == '\0')
+        return dataset_targetless(d, line, "has an empty completion and so no target to train on",
+                                  "remove the line, or give it a completion", f);
+    if (!d->o.chat)
+        return plain_pair(d, prompt, completion, line, f);
+    struct json_doc *doc = json_new_array();
+    if (!doc)
+        return fault_nomem(f, "a conversation", 0);
+    add_message(doc, "user", prompt);
+    add_message(doc, "assistant", completion);
+    return add_built(d, doc, NULL, line, f);
+}
+
 static enum status messages_row(struct dataset *d, const struct json *root, int line,
                                 struct fault *f)
 {
@@ -145,7 +168,7 @@ static enum status messages_row(struct dataset *d, const struct json *root, int 
     struct json_doc *parsed = NULL;
     enum status s = find_tools(&tools, &parsed, d, root, line, f);
     if (s == ST_OK)
-        s = dataset_add_chat(d, json_get(root, "messages"), tools, line, f);
+        s = dataset_add_chat(d, json_get(root, "messages"), 0, tools, line, f);
     json_close(&parsed);
     return s;
 }
@@ -210,7 +233,7 @@ static enum status sharegpt_row(struct dataset *d, const struct json *root, int 
     for (const struct json *m = json_first(turns); s == ST_OK && m; m = json_next(m))
         s = sharegpt_turn(d, doc, m, line, f);
     if (s == ST_OK)
-        s = dataset_add_chat(d, json_root(doc), tools, line, f);
+        s = dataset_add_chat(d, json_root(doc), 0, tools, line, f);
     json_close(&doc);
     json_close(&parsed);
     return s;

@@ -231,3 +231,15 @@ enum status json_print(struct text *to, const struct json_doc *doc, bool indente
         return fault_nomem(f, "a JSON document", sizeof *doc);
     return json_print_value(to, json_root(doc), indented, f);
 }
+
+enum status json_whole(const struct json *v, struct fault *f)
+{
+    if (json_kind(v) != JSON_ARRAY && json_kind(v) != JSON_OBJECT)
+        return ST_OK;
+    if (node(v)->valueint == MARK_LOST)
+        return fault_nomem(f, "a JSON document", sizeof *node(v));
+    for (const struct json *e = json_first(v); e; e = json_next(e))
+        if (json_whole(e, f) != ST_OK)
+            return f->code;
+    return ST_OK;
+}

@@ -27,7 +27,7 @@ struct lines {
     struct text buf; /* text that was not handed out: from `at` */
     size_t at;
     int number; /* of the line at `at` */
-    bool array, array_done;
+    bool array, array_begun, array_done; /* begun: an element was handed on */
     unsigned char raw[CHUNK], out[CHUNK];
 };
 
@@ -274,10 +274,9 @@ static bool scan_step(struct scan *c, char ch)
     return false;
 }
 
-static enum status bad_array(const struct lines *l, struct fault *f)
+static enum status bad_array(const struct lines *l, const char *what, struct fault *f)
 {
-    fault_set(f, ST_FORMAT, "%s: line %d: the array of rows does not end as one", l->path,
-              l->number);
+    fault_set(f, ST_FORMAT, "%s: line %d: the array of rows %s", l->path, l->number, what);
     return fault_remedy(f, "the file is one JSON array of rows; or write a row a line as .jsonl");
 }
 
@@ -289,7 +288,7 @@ static enum status after_array(struct lines *l, struct fault *f)
     while (s == ST_OK && !ended) {
         for (; l->at < l->buf.n; l->at++)
             if (!strchr(" \t\r\n", l->buf.p[l->at]) || !l->buf.p[l->at])
-                return bad_array(l, f);
+                return bad_array(l, "is not the whole file", f);
         s = fill(l, &ended, f);
     }
     return s;
@@ -314,7 +313,10 @@ static enum status next_element(struct lines *l, struct line *at, struct fault *
                 at->p = l->buf.p + l->at;
                 at->n = c.i;
                 l->at += c.i + 1;
-                return c.i == 0 && l->array_done ? next_element(l, at, f) : ST_OK;
+                if (c.i == 0 && (l->array_begun || !l->array_done))
+                    return bad_array(l, "has an empty element", f);
+                l->array_begun = true;
+                return c.i == 0 ? next_element(l, at, f) : ST_OK;
             }
             l->number += ch == '\n';
         }
@@ -323,7 +325,7 @@ static enum status next_element(struct lines *l, struct line *at, struct fault *
             return too_long(l, f);
         enum status s = fill(l, &ended, f);
         if (s != ST_OK || ended)
-            return s != ST_OK ? s : bad_array(l, f);
+            return s != ST_OK ? s : bad_array(l, "does not end", f);
     }
 }
 

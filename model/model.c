@@ -146,16 +146,22 @@ static enum status check_shape(const struct model_shape *s, const struct model_c
     return ST_OK;
 }
 
+/* Bytes of device memory, with what is there already. */
+static enum status measure(uint64_t *weights, uint64_t *buffers, struct model *m,
+                           const struct tensor_source *s, struct fault *f)
+{
+    struct kern_specs specs = specs_of(m);
+    *buffers = model_buffers_measure(m) + kern_prepare_bytes(m->k, &specs) + kern_memory(m->k).now;
+    return weights_measure(weights, m->k, s, &m->c, f);
+}
+
 /* The sum is held against the device's memory before anything is loaded. */
 static enum status check_memory(struct model *m, const struct tensor_source *s, struct fault *f)
 {
     const double mb = 1e6;
-    uint64_t have = kern_info(m->k)->memory_bytes, weights = 0;
-    struct kern_specs specs = specs_of(m);
-    if (weights_measure(&weights, m->k, s, &m->c, f) != ST_OK)
+    uint64_t have = kern_info(m->k)->memory_bytes, weights = 0, buffers;
+    if (measure(&weights, &buffers, m, s, f) != ST_OK)
         return f->code;
-    uint64_t buffers =
-        model_buffers_measure(m) + kern_prepare_bytes(m->k, &specs) + kern_memory(m->k).now;
     if (have == 0 || weights + buffers <= have)
         return ST_OK;
     fault_set(f, ST_NOMEM,
@@ -185,24 +191,33 @@ static enum status make_host(struct model *m, struct fault *f)
     return ST_OK;
 }
 
-static enum status open_source(struct model **out, kern *k, const struct tensor_source *s,
-                               const struct model_config *c, struct adapters *a,
-                               const struct model_shape *shape,
-                               const struct model_progress *progress, struct fault *f)
+/* A model whose buffers and weights can be measured. */
+static enum status make_plan(struct model **out, kern *k, const struct tensor_source *s,
+                             const struct model_config *c, struct adapters *a,
+                             const struct model_shape *shape, struct fault *f)
 {
-    struct model *m = NULL;
     if (check_shape(shape, c, a, f) != ST_OK || weights_check(s, c, f) != ST_OK)
         return f->code;
-    m = calloc(1, sizeof *m);
+    struct model *m = calloc(1, sizeof *m);
     if (!m)
         return fault_nomem(f, "the model", sizeof *m);
+    *out = m;
     m->k = k;
     m->c = *c;
     if (shape->layers > 0 && shape->layers < c->layers)
         m->c.layers = shape->layers;
     m->shape = *shape;
     m->a = a;
-    if (make_host(m, f) != ST_OK || check_memory(m, s, f) != ST_OK ||
+    return make_host(m, f);
+}
+
+static enum status open_source(struct model **out, kern *k, const struct tensor_source *s,
+                               const struct model_config *c, struct adapters *a,
+                               const struct model_shape *shape,
+                               const struct model_progress *progress, struct fault *f)
+{
+    struct model *m = NULL;
+    if (make_plan(&m, k, s, c, a, shape, f) != ST_OK || check_memory(m, s, f) != ST_OK ||
         weights_load(&m->w, k, s, &m->c, progress, f) != ST_OK ||
         model_buffers_make(m, f) != ST_OK || prepare(m, f) != ST_OK)
         goto fail;
@@ -216,6 +231,20 @@ static enum status open_source(struct model **out, kern *k, const struct tensor_
 fail:
     model_close(&m);
     return f->code;
+}
+
+enum status model_measure(uint64_t *bytes, kern *k, struct base *base, const struct model_config *c,
+                          struct adapters *a, const struct model_shape *shape, struct fault *f)
+{
+    struct tensor_source s = weights_of_base(base);
+    struct model *m = NULL;
+    uint64_t weights = 0, buffers = 0;
+    enum status st = make_plan(&m, k, &s, c, a, shape, f);
+    if (st == ST_OK)
+        st = measure(&weights, &buffers, m, &s, f);
+    *bytes = weights + buffers;
+    model_close(&m);
+    return st;
 }
 
 enum status model_open(struct model **out, kern *k, struct base *base, const struct model_config *c,

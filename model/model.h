@@ -84,8 +84,8 @@ struct model_progress {
 /* adapters may be NULL (the base alone); else borrowed until model_close: its values are copied
  * to the device. base is not needed after this call. A model opened for backward without
  * adapters only runs forward. The model holds one batch at a time: rows_max is the largest that
- * any call brings, and positions reach to the larger of rows_max and keys_max. Weights are CRC-checked while they are read. The sum of device memory is held against the
- * device's first. */
+ * any call brings, and positions reach to the larger of rows_max and keys_max. Weights are
+ * CRC-checked while they are read. The sum of device memory is held against the device's first. */
 enum status model_open(struct model **out, kern *k, struct base *base, const struct model_config *c,
                        struct adapters *a, const struct model_shape *shape,
                        const struct model_progress *progress, struct fault *f);
@@ -98,6 +98,10 @@ enum status model_open_random(struct model **out, kern *k, const struct model_co
 enum status model_open_files(struct model **out, kern *k, const struct safetensors *st,
                              const char *where, const struct model_config *c, struct adapters *a,
                              const struct model_shape *shape, struct fault *f);
+/* How many bytes of the device's memory would be taken after model_open with the same, those taken
+ * now among them. Loads nothing. */
+enum status model_measure(uint64_t *bytes, kern *k, struct base *base, const struct model_config *c,
+                          struct adapters *a, const struct model_shape *shape, struct fault *f);
 void model_close(struct model **m);
 
 /* Whether a checkpoint has every tensor that the config needs, in a type and shape that fit:

@@ -77,6 +77,8 @@ static void test_what_trains_wrongly(void **state)
     json_close(&doc);
     WICK("audit", BASE, "--data", program_file("nowhere"), "--quiet");
     program_refused(1, "nowhere: there is no such file or folder", "");
+    WICK("audit", BASE, "--data", "configs/wickling-task", "--iters", "5", "--epochs", "3");
+    program_refused(1, "--iters and --epochs were both given", "");
     WICK("audit", BASE, "--quiet");
     program_refused(2, "--data is missing", "usage");
 }

@@ -210,12 +210,27 @@ static void test_adapter_tensors(void **state)
     free(bytes);
 }
 
+/* A NUL is text to tokens, but not to a message or to JSON. */
+static void test_nul(void **state)
+{
+    const char *path = program_file("nul.txt");
+    (void)state;
+    scratch_write(path, "ab\0cd", 5);
+    WICK("tokenize", program_base(), "--file", path);
+    program_done();
+    WICK("tokenize", program_base(), "--file", path, "--json");
+    program_refused(1, "nul.txt has a NUL at byte 2, which no JSON string can hold", "--json");
+    WICK("tokenize", program_base(), "--file", path, "--chat");
+    program_refused(1, "nul.txt has a NUL at byte 2, which no message can hold", "--chat");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),     cmocka_unit_test(test_rows_without_targets),
         cmocka_unit_test(test_no_data),  cmocka_unit_test(test_adapter_flags),
         cmocka_unit_test(test_adapters), cmocka_unit_test(test_adapter_tensors),
+        cmocka_unit_test(test_nul),
     };
     return program_run("bad_data", tests);
 }

@@ -212,6 +212,10 @@ static void test_commands(void **state)
     program_failed(1, low.why, "");
     MERGE("cpu");
     snprintf(said, sizeof said, "%s", program_said.out.p);
+    shim(GPU " says=3000000");
+    WICK("audit", program_base(), "--data", program_file("rows.jsonl"), "--device", "opencl");
+    program_done();
+    program_says("how long that takes is not known: training needs ");
     shim(low.words);
     MERGE("auto");
     check_auto(&low, said);

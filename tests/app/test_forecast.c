@@ -41,7 +41,7 @@ static void test_time(void **state)
     program_says("timed just now with ");
 }
 
-/* What is slower takes longer: less of it in backward, twice as much of it. */
+/* What is longer takes longer. */
 static void test_time_of_other_settings(void **state)
 {
     (void)state;

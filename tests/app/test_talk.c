@@ -159,7 +159,7 @@ static int terminal_close(struct terminal *t)
 }
 
 /* Temperature 60 says what comes, and seldom comes to an end: thousands of tokens with this seed. */
-static void open_babbler(struct terminal *t)
+static void open_babbler(struct terminal *t, const char *flag)
 {
     const char *base = program_file("long.h5");
     if (!program_there(base)) {
@@ -170,7 +170,7 @@ static void open_babbler(struct terminal *t)
     }
     terminal_open(t, (const char *const[]){"generate", base, "--chat", "--temperature", "60",
                                            "--top-p", "1", "--seed", "3", "--max-tokens", "4000",
-                                           NULL});
+                                           flag, NULL});
     terminal_wait(t, "> ");
 }
 
@@ -178,7 +178,7 @@ static void test_interrupted(void **state)
 {
     struct terminal t = {0};
     (void)state;
-    open_babbler(&t);
+    open_babbler(&t, NULL);
     for (int i = 0; i < 2; i++) { /* Ctrl-C ends an answer ... */
         terminal_type(&t, "Go on\n");
         terminal_wait(&t, "Go on\r\n");
@@ -189,12 +189,31 @@ static void test_interrupted(void **state)
     terminal_type(&t, "\003"); /* ... and between answers the conversation */
     assert_int_equal(terminal_close(&t), 130);
     t = (struct terminal){0};
-    open_babbler(&t);
+    open_babbler(&t, NULL);
     terminal_type(&t, "Go on\n");
     terminal_wait(&t, "Go on\r\n");
     terminal_wait(&t, " ");
     kill(t.pid, SIGTERM); /* is no Ctrl-C */
     assert_int_equal(terminal_close(&t), 130);
+}
+
+/* What was said until Ctrl-C is the answer, in JSON too. */
+static void test_interrupted_json(void **state)
+{
+    struct terminal t = {0};
+    (void)state;
+    open_babbler(&t, "--json");
+    terminal_type(&t, "Go on\n");
+    terminal_wait(&t, "Go on\r\n");
+    usleep(700000);
+    terminal_type(&t, "\003");
+    terminal_wait(&t, "{\"text\": \"");
+    size_t from = t.seen;
+    terminal_wait(&t, "\", \"ids\": [");
+    assert_true(t.seen - from > 30);
+    terminal_wait(&t, "> ");
+    terminal_type(&t, "\004");
+    assert_int_equal(terminal_close(&t), 0);
 }
 
 static void test_goes_on(void **state)
@@ -258,12 +277,62 @@ static void test_bytes(void **state)
     text_free(&json);
 }
 
+/* Tokens that are special show nothing: then the answer is empty, and not the one before. */
+static void test_says_nothing(void **state)
+{
+    struct text json = {0}, lines = {0};
+    struct fault f = {0};
+    char path[512];
+    const char *folder = program_checkpoint("mute"), *base = program_file("mute.h5");
+    int silent = 0, spoken = 0;
+    (void)state;
+    text_adds(&json, "{\"decoder\":{\"type\":\"ByteFallback\"},\"added_tokens\":[", &f);
+    for (int i = 0; i < 1535; i += 2)
+        text_addf(&json, &f,
+                  "%s{\"id\":%d,\"content\":\"z%d\",\"single_word\":false,\"lstrip\":false,"
+                  "\"rstrip\":false,\"normalized\":false,\"special\":true}",
+                  i ? "," : "", i, i);
+    text_adds(&json, "],\"model\":{\"merges\":[],\"vocab\":{", &f);
+    for (int i = 0; i < 1535; i++)
+        text_addf(&json, &f, "\"z%d\":%d,", i, i);
+    text_adds(&json, "\"a\":1535}}}", &f);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    assert_int_equal(unlink(path), 0);
+    program_text(path, json.p);
+    WICK("import", folder, "-o", base, "--quiet");
+    program_done();
+    line_of(&lines, "a", 1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(text_add(&lines, lines.p, lines.n, &f), 0);
+    program_next.input = lines.p;
+    WICK("generate", base, "--chat", "--temperature", "50", "--top-p", "1", "--max-tokens", "1",
+         "--json", "--quiet");
+    program_done();
+    for (int i = 0; i < 16; i++) {
+        struct json_doc *doc = answer(i);
+        int id = (int)json_number(json_first(json_get(json_root(doc), "ids")), -1);
+        bool empty = json_string(json_get(json_root(doc), "text"))[0] == '\0';
+        assert_true(id >= 0 && empty == (id % 2 == 0));
+        silent += empty;
+        spoken += !empty;
+        json_close(&doc);
+    }
+    assert_true(silent > 0 && spoken > 0);
+    text_free(&lines);
+    text_free(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_turns),   cmocka_unit_test(test_forgets),
-        cmocka_unit_test(test_refuses), cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_goes_on), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_forgets),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_interrupted_json),
+        cmocka_unit_test(test_says_nothing),
     };
     return program_run("talk", tests);
 }

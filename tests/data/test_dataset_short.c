@@ -1,4 +1,5 @@
-/* Every allocation between a file and its audited rows fails once: ST_NOMEM, nothing left behind. */
+/* Every allocation between a file and its audited rows fails once: ST_NOMEM and nothing left behind,
+ * or, where only a finding is lost, the same rows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <cmocka.h>
 
 #include "data/audit.h"
+#include "data/crc32c.h"
 #include "tests/data/dataset_sample.h"
 #include "tests/data/short_memory.h"
 
@@ -16,7 +18,18 @@ static const char content[] =
     "\"gpt\","
     "\"value\":\"B</s>\"}]},\n{\"conversations\":[]}]";
 
-static enum status read_and_audit(const struct setup *s, const char *list, struct fault *f)
+static uint32_t rows_crc(uint32_t crc, const struct dataset *d)
+{
+    for (size_t i = 0; i < dataset_rows(d); i++) {
+        struct row r = dataset_row(d, i);
+        crc = crc32c(crc, r.ids, (size_t)r.n * sizeof *r.ids);
+        crc = crc32c(crc, r.target, (size_t)r.n);
+    }
+    return crc;
+}
+
+static enum status read_and_audit(const struct setup *s, const char *list, uint32_t *crc,
+                                  struct fault *f)
 {
     static const int eos = 1;
     struct dataset_list train = {0}, valid = {0};
@@ -41,6 +54,8 @@ static enum status read_and_audit(const struct setup *s, const char *list, struc
         st = audit_run(a, d, held, f);
     if (st == ST_OK)
         st = sampler_new(&sampler, d, &so, f);
+    if (st == ST_OK)
+        *crc = rows_crc(rows_crc(0, d), held);
     sampler_free(&sampler);
     audit_free(&a);
     dataset_close(&held);
@@ -56,6 +71,7 @@ static void each_allocation_may_fail(void **state)
     struct fault f = {0};
     struct text list = {0};
     bool done = false;
+    uint32_t want = 0, got = 0;
     (void)state;
     if (!short_memory_works)
         skip();
@@ -64,13 +80,16 @@ static void each_allocation_may_fail(void **state)
     scratch_write(scratch_path("b.txt"), "plain text", 10);
     assert_int_equal(text_addf(&list, &f, "%s,%s", scratch_path("a.json"), scratch_path("b.txt")),
                      ST_OK);
+    assert_int_equal(read_and_audit(&s, list.p, &want, &f), ST_OK);
     for (long n = 1; !done && n < 100000; n++) {
         struct fault said = {0};
         short_memory_after(n);
-        enum status st = read_and_audit(&s, list.p, &said);
+        enum status st = read_and_audit(&s, list.p, &got, &said);
         done = !short_memory_end();
-        if (done || st != ST_OK) /* a finding's place may be lost without harm */
+        if (done || st != ST_OK)
             assert_int_equal(st, done ? ST_OK : ST_NOMEM);
+        else /* a finding's place may be lost without harm */
+            assert_int_equal(got, want);
     }
     assert_true(done);
     text_free(&list);

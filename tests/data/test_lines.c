@@ -108,7 +108,11 @@ static void an_array_gives_its_elements(void **state)
     assert_lines("a.json", "{\"a\":1}\n{\"a\":2}", 15, "1:{\"a\":1}|2:{\"a\":2}|");
     assert_bad("a.json", "[{},", 4, ST_FORMAT, "does not end");
     assert_bad("a.json", "[{}", 3, ST_FORMAT, "does not end");
-    assert_bad("a.json", "[{}] {}", 7, ST_FORMAT, "does not end");
+    assert_bad("a.json", "[{}] {}", 7, ST_FORMAT, "not the whole file");
+    assert_bad("a.json", "[{},\n,{}]", 9, ST_FORMAT,
+               "line 2: the array of rows has an empty element");
+    assert_bad("a.json", "[{}, ]", 6, ST_FORMAT, "empty element");
+    assert_bad("a.json", "[,{}]", 5, ST_FORMAT, "empty element");
     assert_bad("a.json", "[\"a]", 4, ST_FORMAT, "does not end");
 }
 

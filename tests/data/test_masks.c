@@ -201,6 +201,69 @@ static void like_gemma(void **state)
     tear_down(&s);
 }
 
+/* ---- turns that are not to be learned --------------------------------------------------------- */
+
+/* A prompt and a completion of messages, as TRL has them: what the assistant said before is given. */
+static void conversational_pairs(void **state)
+{
+    static const char row[] =
+        "{\"prompt\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":"
+        "\"b\"},{\"role\":\"user\",\"content\":\"c\"}],\"completion\":[{\"role\":\"assistant\","
+        "\"content\":\"d\"}]}";
+    struct setup s = {0};
+    (void)state;
+    make_tokenizer(&s, plain_template);
+    s.o.seq_max = 1024;
+    struct dataset *d = open_text(&s, "k.jsonl", row);
+    assert_string_equal(dataset_kind(d), "prompt/completion");
+    assert_targets(d, 0, ".user>a$<assistant>b$<user>c$<assistant>d$");
+    dataset_close(&d);
+    s.o.mask_prompt = true;
+    d = open_text(&s, "k.jsonl", row);
+    assert_targets(d, 0, "........................................d$");
+    dataset_close(&d);
+    assert_refused(&s, "k.jsonl", "{\"prompt\":[],\"completion\":\"a\"}", "not both strings");
+    assert_refused(&s, "k.jsonl",
+                   "{\"prompt\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+                   "\"completion\":[]}",
+                   "no target");
+    assert_refused(&s, "k.jsonl", "{\"prompt\":[\"a\"],\"completion\":[]}", "without a role");
+    tear_down(&s);
+}
+
+/* A turn of weight 0, as OpenAI's files have them, is read and not learned, also where the template
+ * marks the assistant's words itself. */
+static void weights_of_turns(void **state)
+{
+    static const char row[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":"
+        "\"b\",\"weight\":0},{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\","
+        "\"content\":\"d\",\"weight\":1}]}";
+    static const char marking[] =
+        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}"
+        "{{ m.content }}</s>{% endgeneration %}{% else %}{{ m.content }}</s>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}";
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct setup s = {0};
+        make_tokenizer(&s, i == 0 ? plain_template : marking);
+        s.o.seq_max = 1024;
+        assert_refused(&s, "k.jsonl", row, "everything is learned");
+        s.o.mask_prompt = true;
+        struct dataset *d = open_text(&s, "k.jsonl", row);
+        assert_targets(d, 0, "........................................d$");
+        dataset_close(&d);
+        assert_refused(&s, "k.jsonl",
+                       "{\"messages\":[{\"role\":\"assistant\",\"content\":\"b\",\"weight\":0}]}",
+                       "no target");
+        assert_refused(
+            &s, "k.jsonl",
+            "{\"messages\":[{\"role\":\"assistant\",\"content\":\"b\",\"weight\":\"1\"}]}",
+            "neither 0 nor 1");
+        tear_down(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +273,8 @@ int main(void)
         TEST(like_qwen3),
         TEST(like_phi3),
         TEST(like_gemma),
+        TEST(conversational_pairs),
+        TEST(weights_of_turns),
     };
     return cmocka_run_group_tests_name("masks", tests, NULL, NULL);
 }
