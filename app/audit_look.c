@@ -2,10 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/console.h"
+
+static const char *const severities[] = {"note", "warning", "error"};
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
@@ -78,12 +79,15 @@ static void show_plan(const struct look *l)
     show_forecast(&l->forecast);
 }
 
-/* What could move a terminal's cursor is shown as a question mark. */
+/* Control characters, which could move a terminal's cursor, are shown as question marks. */
 static void put_text(const struct text *t)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        unsigned char c = (unsigned char)t->p[i];
-        putchar((c < ' ' && c != '\n' && c != '\t') || c == 127 ? '?' : c);
+    for (size_t i = 0, from = 0; i < t->n; from = i) {
+        uint32_t c = utf8_next(t->p, t->n, &i);
+        if ((c < ' ' && c != '\n' && c != '\t') || (c >= 127 && c < 160))
+            putchar('?');
+        else
+            fwrite(t->p + from, 1, i - from, stdout);
     }
 }
 
@@ -113,14 +117,13 @@ static enum status show_first(const struct look *l, struct fault *f)
 
 static void show_findings(const struct look *l)
 {
-    static const char *const words[] = {"note", "warning", "error"};
     static const char *const colors[] = {"\033[36m", "\033[33m", "\033[31m"};
     bool color = console_color(1);
     printf("\n");
     for (size_t i = 0; i < audit_findings(l->audit); i++) {
         const struct audit_finding *g = audit_finding(l->audit, i);
         char line[sizeof g->text + 500], places[480];
-        printf("%s%s:%s ", color ? colors[g->severity] : "", words[g->severity],
+        printf("%s%s:%s ", color ? colors[g->severity] : "", severities[g->severity],
                color ? "\033[0m" : "");
         snprintf(line, sizeof line, "%s%s\n  %s", g->text,
                  findings_places(places, sizeof places, g), g->remedy);
@@ -191,12 +194,11 @@ static void add_forecast(struct json *to, const struct forecast *c)
 
 static void add_findings(struct json *to, const struct audit *a)
 {
-    static const char *const words[] = {"note", "warning", "error"};
     struct json *list = json_add_array(to, "findings");
     for (size_t i = 0; i < audit_findings(a); i++) {
         const struct audit_finding *g = audit_finding(a, i);
         struct json *o = json_add_object(list, NULL);
-        json_add_string(o, "severity", words[g->severity]);
+        json_add_string(o, "severity", severities[g->severity]);
         json_add_string(o, "name", g->name);
         json_add_int(o, "count", (int64_t)g->count);
         json_add_string(o, "text", g->text);

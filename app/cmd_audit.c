@@ -71,7 +71,6 @@ static enum status sample(struct look *l, bool packing, double *waste, int64_t *
 static enum status plan(struct look *l, struct fault *f)
 {
     int64_t all = 0;
-    double tokens = 0;
     if (dataset_rows(l->train) == 0)
         return ST_OK;
     enum status s = sample(l, false, &l->waste, &all, f);
@@ -81,11 +80,7 @@ static enum status plan(struct look *l, struct fault *f)
         return s;
     l->steps = l->iters > 0 ? l->iters : all;
     l->passes = (double)l->epochs * (double)l->steps / (double)all;
-    for (size_t i = 0; i < dataset_rows(l->train); i++) {
-        struct row r = dataset_outline(l->train, i);
-        tokens += r.n * dataset_part(l->train, (size_t)r.file).weight;
-    }
-    l->pass_tokens = (int64_t)(tokens + 0.5);
+    l->pass_tokens = (int64_t)(dataset_pass_tokens(l->train) + 0.5);
     return ST_OK;
 }
 

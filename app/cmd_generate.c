@@ -1,8 +1,6 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/console.h"
@@ -135,13 +133,6 @@ enum status talk_prompt(const struct talk *t, struct ids *ids, const struct json
     return s;
 }
 
-void talk_add(struct json_doc *doc, const char *role, const char *content)
-{
-    struct json *m = json_add_object(json_edit(doc), NULL);
-    json_add_string(m, "role", role);
-    json_add_string(m, "content", content);
-}
-
 static int room(const struct talk *t, size_t prompt)
 {
     int64_t left = t->session.config.max_positions - (int64_t)prompt;
@@ -179,7 +170,7 @@ static enum status single(struct talk *t, struct fault *f)
         struct json_doc *doc = json_new_array();
         if (!doc)
             return fault_nomem(f, "a conversation", 0);
-        talk_add(doc, "user", t->prompt);
+        chat_add(doc, "user", t->prompt);
         s = talk_prompt(t, &ids, json_root(doc), f);
         json_close(&doc);
     } else {

@@ -43,9 +43,7 @@ static enum status through_template(struct tokenize *z, struct text *text, struc
     }
     if (!doc)
         return fault_nomem(f, "a conversation", 0);
-    struct json *m = json_add_object(json_edit(doc), NULL);
-    json_add_string(m, "role", "user");
-    json_add_string(m, "content", text->p ? text->p : "");
+    chat_add(doc, "user", text->p ? text->p : "");
     enum status s = chat_render(z->session.chat, json_root(doc), NULL, &o, &out, NULL, f);
     json_close(&doc);
     if (s == ST_OK) {

@@ -45,16 +45,6 @@ static double effort_of(const struct dataset *d, const struct forecast_plan *p,
     return sum;
 }
 
-static double tokens_of(const struct dataset *d)
-{
-    double sum = 0;
-    for (size_t i = 0; i < dataset_rows(d); i++) {
-        struct row r = dataset_outline(d, i);
-        sum += dataset_part(d, (size_t)r.file).weight * r.n;
-    }
-    return sum;
-}
-
 /* Of the first rows of a micro-batch, whose documents lie end to end. */
 static double effort_of_batch(const struct timing *t, const struct batch *b)
 {
@@ -190,7 +180,7 @@ static void reckon(struct forecast *out, const struct timing *t, const struct ad
     double training = p->passes * effort_of(train, p, c, a, true) / rate;
     int64_t evals = (p->steps + p->steps_per_eval - 1) / p->steps_per_eval;
     out->seconds = training + (double)evals * effort_of(valid, p, c, a, false) / rate;
-    out->tokens_per_second = p->passes * tokens_of(train) / training;
+    out->tokens_per_second = p->passes * dataset_pass_tokens(train) / training;
     out->tokens = t->tokens;
 }
 

@@ -105,7 +105,7 @@ static enum status answer_line(struct conversation *c, struct fault *f)
         s = t->common.json ? talk_tell(t, f) : console_flush(f);
     }
     if (s == ST_OK)
-        talk_add(c->messages, "assistant", t->text.p);
+        chat_add(c->messages, "assistant", t->text.p);
     ids_free(&ids);
     return s;
 }
@@ -120,7 +120,7 @@ static enum status one_turn(struct conversation *c, const char *line, size_t n, 
         fault_set(&why, ST_FORMAT, "the message has a NUL at byte %zu", strlen(line));
         s = fault_remedy(&why, "write text");
     } else if (utf8_valid(line, n, &bad)) {
-        talk_add(c->messages, "user", line);
+        chat_add(c->messages, "user", line);
         s = answer_line(c, &why);
     } else {
         fault_set(&why, ST_FORMAT, "the message is not UTF-8 at byte %zu", bad);

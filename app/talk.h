@@ -29,7 +29,6 @@ enum status talk_open(struct talk *t, int keys, int rows, struct fault *f);
 /* Appends the tokens of the messages and of what begins an answer. */
 enum status talk_prompt(const struct talk *t, struct ids *ids, const struct json *messages,
                         struct fault *f);
-void talk_add(struct json_doc *messages, const char *role, const char *content);
 
 /* ST_INTERRUPTED where a signal ended it; t->text is then what was said until then. */
 enum status talk_answer(struct talk *t, const struct ids *prompt, int max_tokens, struct fault *f);

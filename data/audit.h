@@ -3,7 +3,8 @@
  * twice.
  *
  *     struct audit *a = NULL;
- *     audit_new(&a, &(struct audit_options){.tokenizer = t, .eos = eos, .eos_count = 1}, f);
+ *     audit_new(&a, &(struct audit_options){
+ *                        .tokenizer = t, .vocab = 32000, .eos = eos, .eos_count = 1}, f);
  *     o.watch = audit_watch(a, true);              // true: collect bad lines, stop at none
  *     dataset_open_files(&train, …, &o, f);        // and valid, maybe
  *     audit_run(a, train, valid, f);
@@ -49,7 +50,8 @@ struct audit_options {
     int eos_count;
     const void *embed; /* [vocab, hidden] the embedding matrix, or NULL: not looked at */
     enum dtype embed_dtype;
-    int vocab, hidden;
+    int vocab; /* above every id of a row */
+    int hidden;
 };
 
 enum audit_severity { AUDIT_NOTE, AUDIT_WARNING, AUDIT_ERROR };

@@ -256,6 +256,13 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
     return jinja_render(t, &in, out, spans, f);
 }
 
+void chat_add(struct json_doc *messages, const char *role, const char *content)
+{
+    struct json *m = json_add_object(json_edit(messages), NULL);
+    json_add_string(m, "role", role);
+    json_add_string(m, "content", content);
+}
+
 void chat_spans_free(struct chat_spans *s)
 {
     free(s->p);

@@ -54,4 +54,8 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
                         struct fault *f);
 void chat_spans_free(struct chat_spans *s);
 
+/* Appends {"role", "content"} to a list of messages. What is lost for want of memory is marked there,
+ * and chat_render tells of it. */
+void chat_add(struct json_doc *messages, const char *role, const char *content);
+
 #endif

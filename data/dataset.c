@@ -290,6 +290,14 @@ enum status dataset_check(const struct dataset *d, struct fault *f)
     return tokenstore_check(d->store, f);
 }
 
+double dataset_pass_tokens(const struct dataset *d)
+{
+    double sum = 0;
+    for (size_t i = 0; i < d->rows; i++)
+        sum += d->part[d->row[i].file].weight * d->row[i].n;
+    return sum;
+}
+
 struct dataset_stats dataset_stats(const struct dataset *d)
 {
     return d->stats;

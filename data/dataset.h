@@ -1,7 +1,8 @@
 /* Training and evaluation rows, as people have them: read line by line, tokenized as design says,
  * cut to length, put into micro-batches.
  *
- *     struct dataset_options o = {.tokenizer = t, .chat = c, .seq_max = 2048};
+ *     struct dataset_options o = {
+ *         .tokenizer = t, .chat = c, .seq_max = 2048, .vocab = 32000};
  *     struct dataset *d;
  *     dataset_open(&d, "data/train.jsonl", &o, f);
  *     struct sampler *s;
@@ -15,8 +16,8 @@
  * tokens are ever held in memory whole (lines.h, textstream.h, tokenstore.h): 32 bytes a row are.
  *
  * The kind of a row is told by its keys, the first of these that fits; a file has rows of one kind:
- *   prompt/completion   {"prompt", "completion"}
- *   messages   {"messages": [{"role", "content", …}][, "tools"]}
+ *   prompt/completion   {"prompt", "completion"}: strings, or both lists of messages[, "tools"]
+ *   messages   {"messages": [{"role", "content"[, "weight"], …}][, "tools"]}
  *   ShareGPT   {"conversations": [{"from", "value"}][, "system"][, "tools"]}: human and user become
  *              user; gpt, assistant, chatgpt, model, bing and bard assistant; system system; tool,
  *              function and observation tool. Elements that have a role and a content are taken as
@@ -28,7 +29,8 @@
  *   text       ids with the post-processor's specials, then EOS unless it is already last; every
  *              token but the first is a target.
  *   prompt/completion   through the chat template as user/assistant when there is one, else
- *              ids(prompt, with specials) + ids(completion, without) + EOS, tokenized apart.
+ *              ids(prompt, with specials) + ids(completion, without) + EOS, tokenized apart. Lists of
+ *              messages are one conversation, in which those of the prompt are given.
  *   messages   the template rendered, tokenized with special tokens recognised and none added. One
  *              row carries all assistant spans where renderings are prefixes of the whole; else one
  *              row per assistant turn. Where the template has {% generation %} blocks, they say what
@@ -38,7 +40,7 @@
  *              input if it is not empty; the assistant says output. Without one as
  *              prompt/completion, the prompt being the text that the Alpaca project trained with.
  *   mask_prompt: only the completion's (or every assistant turn's) tokens and its end token are
- *              targets. A target is the token predicted; the first token of a row never is one.
+ *              targets; turns of weight 0 are not, and without mask_prompt are refused. A target is the token predicted; the first token of a row never is one.
  *   .txt       one token stream cut at seq_max.
  * Rows longer than seq_max are cut (counted in stats). A line that is not JSON or not UTF-8, has no
  * known keys or the wrong types, or a row whose text, completion or every assistant turn is empty
@@ -135,6 +137,8 @@ struct row dataset_outline(const struct dataset *d, size_t i);
  * not be were zeros. The sampler asks by itself. */
 enum status dataset_check(const struct dataset *d, struct fault *f);
 struct dataset_stats dataset_stats(const struct dataset *d);
+/* Tokens of a pass over the data, in which a row comes as often as its file's weight says. */
+double dataset_pass_tokens(const struct dataset *d);
 /* "text", "messages", …; with files of different kinds "messages and text". */
 const char *dataset_kind(const struct dataset *d);
 /* CRC-32C of the file's bytes as they are on the disk; of several files, over that of each: resume

@@ -71,13 +71,6 @@ static enum status plain_pair(struct dataset *d, const char *prompt, const char 
     return s;
 }
 
-static void add_message(struct json_doc *doc, const char *role, const char *content)
-{
-    struct json *m = json_add_object(json_edit(doc), NULL);
-    json_add_string(m, "role", role);
-    json_add_string(m, "content", content);
-}
-
 /* Adds what was built as a conversation; frees it. */
 static enum status add_built(struct dataset *d, struct json_doc *doc, const struct json *tools,
                              int line, struct fault *f)
@@ -156,8 +149,8 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
     struct json_doc *doc = json_new_array();
     if (!doc)
         return fault_nomem(f, "a conversation", 0);
-    add_message(doc, "user", prompt);
-    add_message(doc, "assistant", completion);
+    chat_add(doc, "user", prompt);
+    chat_add(doc, "assistant", completion);
     return add_built(d, doc, NULL, line, f);
 }
 
@@ -204,7 +197,7 @@ static enum status sharegpt_turn(struct dataset *d, struct json_doc *doc, const 
                   d->path, line, from);
         return fault_remedy(f, "turns are from human, gpt, system or tool");
     }
-    add_message(doc, role, value);
+    chat_add(doc, role, value);
     return ST_OK;
 }
 
@@ -213,7 +206,7 @@ static void add_system(struct json_doc *doc, const struct json *root)
 {
     const char *system = json_string(json_get(root, "system"));
     if (system && system[0] != '\0')
-        add_message(doc, "system", system);
+        chat_add(doc, "system", system);
 }
 
 static enum status sharegpt_row(struct dataset *d, const struct json *root, int line,
@@ -286,16 +279,16 @@ static enum status alpaca_chat(struct dataset *d, const struct alpaca *a, int li
             s = dataset_wrong(d, line, "has a history that is no list of pairs",
                               "\"history\" is [[\"question\", \"answer\"], …]", f);
         if (s == ST_OK) {
-            add_message(doc, "user", question);
-            add_message(doc, "assistant", answer);
+            chat_add(doc, "user", question);
+            chat_add(doc, "assistant", answer);
         }
     }
     if (s == ST_OK)
         s = text_addf(&user, f, "%s%s%s", a->instruction, a->input[0] != '\0' ? "\n\n" : "",
                       a->input);
     if (s == ST_OK) {
-        add_message(doc, "user", user.p);
-        add_message(doc, "assistant", a->output);
+        chat_add(doc, "user", user.p);
+        chat_add(doc, "assistant", a->output);
         s = add_built(d, doc, NULL, line, f);
     } else {
         json_close(&doc);

@@ -26,7 +26,7 @@ struct lines {
     uint64_t expanded;
     struct text buf; /* text that was not handed out: from `at` */
     size_t at;
-    int number; /* of the line at `at` */
+    int number;                          /* of the line at `at` */
     bool array, array_begun, array_done; /* begun: an element was handed on */
     unsigned char raw[CHUNK], out[CHUNK];
 };
