@@ -91,6 +91,7 @@ static void add_window(struct eval *e, struct batch *b, const struct span *s)
             b->labels[b->labelled++] = e->stream.p[s->at + i + 1];
         }
     }
+    b->longest = (int)s->tokens > b->longest ? (int)s->tokens : b->longest;
     b->documents++;
 }
 
@@ -114,7 +115,7 @@ static enum status score_stream(struct eval *e, int rows_max, float *nll, struct
         if ((size_t)b.rows + next <= n)
             continue;
         s = score(e, &b, nll, f);
-        b.rows = b.labelled = b.documents = 0;
+        b.rows = b.labelled = b.longest = b.documents = 0;
         progress_at(p, i + 1, "");
     }
     free(space);

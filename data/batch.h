@@ -13,6 +13,8 @@ struct batch {
     int labelled;    /* rows that predict a target; may be 0 */
     int32_t *index;  /* which rows those are, rising */
     int32_t *labels; /* the id each must predict */
+    int longest; /* tokens of the longest document, with those after its last row, which are at most
+                  * predicted; 0: as many as it has rows. Ropes that go by length go by this one. */
     int documents;
     int32_t *line;     /* each document's line in its file, for messages; NULL: not known */
     const char **path; /* that file, borrowed; NULL: not known */

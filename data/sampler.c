@@ -238,6 +238,7 @@ static void add_document(struct batch *b, const struct row *r, const char *path)
             b->labels[b->labelled++] = r->ids[i + 1];
         }
     }
+    b->longest = r->n > b->longest ? r->n : b->longest;
     b->path[b->documents] = path;
     b->line[b->documents++] = r->line;
 }
@@ -245,7 +246,7 @@ static void add_document(struct batch *b, const struct row *r, const char *path)
 /* Adds batch rows until the micro-batch is full or the data has ended. */
 static enum status fill(struct sampler *s, struct batch *b, struct fault *f)
 {
-    b->rows = b->labelled = b->documents = 0;
+    b->rows = b->labelled = b->longest = b->documents = 0;
     for (int unit = 0; unit < s->o.batch && !at_end(s); unit++) {
         uint32_t from = s->first[s->at.cursor], to = s->first[s->at.cursor + 1];
         int more = 0;

@@ -26,7 +26,7 @@ enum status windows_plan(struct windows *w, enum windows_mode mode, size_t token
 
 struct span windows_at(const struct windows *w, size_t i)
 {
-    struct span s = {i * w->ctx, w->ctx, 0};
+    struct span s = {.at = i * w->ctx, .n = w->ctx};
     if (w->mode == WINDOWS_BLOCKS) {
         if (s.n > w->tokens - 1 - s.at)
             s.n = w->tokens - 1 - s.at;
@@ -42,5 +42,6 @@ struct span windows_at(const struct windows *w, size_t i)
         s.n = w->ctx - 1;
         s.first = w->ctx / 2;
     }
+    s.tokens = w->mode == WINDOWS_BLOCKS ? s.n : s.n + 1;
     return s;
 }

@@ -28,6 +28,7 @@ struct windows {
 
 struct span {
     size_t at, n, first;
+    size_t tokens; /* of the window, its last one among them where that is only predicted */
 };
 
 /* ST_RANGE if there are too few tokens to score any, or ctx or stride do not fit. */

@@ -70,7 +70,7 @@ enum status batch_load(struct model *m, const struct batch *b, int reach, struct
 {
     size_t rows = (size_t)b->rows, n = (size_t)b->labelled;
     struct pass *p = &m->pass;
-    int longest = reach;
+    int longest = b->longest > reach ? b->longest : reach;
     if (b->rows < 1 || b->rows > m->shape.rows_max)
         return fault_set(f, ST_RANGE, "a batch of %d rows; the model was opened for 1 to %d",
                          b->rows, m->shape.rows_max);

@@ -30,8 +30,12 @@ static void order_of(char *to, const struct dataset *d, const struct sampler_opt
                 if (b->labels[i] != '-' && b->labels[i] != 1)
                     *to++ = (char)b->labels[i];
             }
-            for (int i = 0; i < b->rows; i++)
+            int longest = 0;
+            for (int i = 0; i < b->rows; i++) {
                 assert_int_equal(b->start[i] + b->pos[i], i);
+                longest = b->pos[i] + 2 > longest ? b->pos[i] + 2 : longest;
+            }
+            assert_int_equal(b->longest, longest); /* the last token is only predicted */
             targets += b->labelled;
             *to++ = ',';
         }

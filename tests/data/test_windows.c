@@ -21,7 +21,7 @@ static void blocks_score_each_token_once(void **state)
             for (size_t i = 0; i < w.count; i++) {
                 struct span s = windows_at(&w, i);
                 assert_int_equal(s.at, i * ctx);
-                assert_true(s.n >= 1 && s.n <= ctx && s.first == 0);
+                assert_true(s.n >= 1 && s.n <= ctx && s.first == 0 && s.tokens == s.n);
                 for (size_t p = s.first; p < s.n; p++)
                     assert_int_equal(s.at + p + 1, next++);
             }
@@ -49,6 +49,7 @@ static void stride_is_the_documented_loop(void **state)
                     assert_true(i < w.count);
                     assert_int_equal(s.at, begin);
                     assert_int_equal(s.n, end - begin - 1);
+                    assert_int_equal(s.tokens, end - begin);
                     assert_int_equal(s.n - s.first, scored);
                     prev_end = end;
                     if (end == tokens)
@@ -69,6 +70,7 @@ static void llamacpp_scores_the_second_half_of_whole_chunks(void **state)
     assert_int_equal(s.at, 512);
     assert_int_equal(s.n - s.first, 255); /* as llama-perplexity: n_ctx - n_ctx/2 - 1 */
     assert_int_equal(s.at + s.first + 1, 512 + 257);
+    assert_int_equal(s.tokens, 512);
     assert_int_equal(windows_plan(&w, WINDOWS_LLAMACPP, 1023, 512, 0, &f), ST_RANGE);
 }
 

@@ -226,6 +226,36 @@ static void no_allocation(void **state)
 
 /* ---- what is refused ----------------------------------------------------------------------- */
 
+/* The token that is only predicted counts where a rope goes by length, as in transformers, which
+ * computes a row for it too. */
+static void last_tokens(void **state)
+{
+    struct fixture x;
+    struct rows r;
+    float want[FIXTURE_ROWS], got[FIXTURE_ROWS];
+    double sum;
+    (void)state;
+    fixture_open(&x, "tests/fixtures/model/llama_dynamic");
+    kern *k = check_open("cpu", 1);
+    struct model *m = fixture_model(&x, k, NULL, (struct model_shape){.rows_max = FIXTURE_ROWS});
+    int row = 0, n;
+    do
+        rows_of(&r, &x, row++, 1);
+    while (r.b.rows <= x.c.rope[0].original_max);
+    n = r.b.labelled;
+    assert_int_equal(r.b.rows, n + 1);
+    OK(model_forward(m, &r.b, want, &sum, &f));
+    r.b.longest = r.b.rows--;
+    OK(model_forward(m, &r.b, got, &sum, &f));
+    assert_true(worst_difference(got, want, (size_t)n) < 1e-6);
+    r.b.longest = 0;
+    OK(model_forward(m, &r.b, got, &sum, &f));
+    assert_true(worst_difference(got, want, (size_t)n) > 1e-5);
+    model_close(&m);
+    kern_close(&k);
+    fixture_close(&x);
+}
+
 static void bad_batches(void **state)
 {
     (void)state;
@@ -328,6 +358,7 @@ int main(void)
                                        cmocka_unit_test(state_round_trip),
                                        cmocka_unit_test(no_allocation),
                                        cmocka_unit_test(bad_batches),
+                                       cmocka_unit_test(last_tokens),
                                        cmocka_unit_test(wrong_checkpoints),
                                        cmocka_unit_test(random_model)};
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
