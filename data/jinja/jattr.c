@@ -144,7 +144,7 @@ static struct jv item(struct jrun *r, struct jv v, struct jv key)
     case JV_RANGE:
         if (!index_of(key, v.u.range->n, &at))
             return jv_missing();
-        return jv_int(v.u.range->start + (int64_t)at * v.u.range->step);
+        return jv_int(jrange_at(v.u.range, (int64_t)at));
     case JV_STR:
         if (!index_of(key, (int64_t)jstr_count(r, v.u.s), &at))
             return jv_missing();
@@ -201,12 +201,22 @@ static struct cut slice_of(struct jrun *r, const struct jslice *s, int64_t n)
     return c;
 }
 
+/* Where item i of a range would be, -1 <= i <= n. */
+static int64_t range_bound(struct jrun *r, const struct jrange *g, int64_t i)
+{
+    int64_t v = jrange_at(g, i < 0 ? 0 : i == g->n && i > 0 ? i - 1 : i);
+    if ((i < 0 && __builtin_sub_overflow(v, g->step, &v)) ||
+        (i > 0 && i == g->n && __builtin_add_overflow(v, g->step, &v)))
+        jnum_too_big(r);
+    return v;
+}
+
 static struct jv slice_range(struct jrun *r, const struct jrange *g, struct cut c)
 {
     struct jrange *part = jrun_alloc(r, sizeof *part);
-    *part = (struct jrange){g->start + c.start * g->step, g->start + c.stop * g->step, 0, c.count};
+    *part = (struct jrange){range_bound(r, g, c.start), range_bound(r, g, c.stop), 0, c.count};
     if (__builtin_mul_overflow(g->step, c.step, &part->step))
-        jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+        jnum_too_big(r);
     return (struct jv){.kind = JV_RANGE, .u.range = part};
 }
 

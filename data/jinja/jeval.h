@@ -16,6 +16,7 @@ void jeval_enter_frame(struct jrun *r, const struct jframe *fr);
 /* Operators: numbers, strings and sequences by Python's rules (jnum.c). */
 struct jv jnum_binary(struct jrun *r, enum jop op, struct jv a, struct jv b);
 struct jv jnum_negate(struct jrun *r, struct jv v, bool negate);
+_Noreturn void jnum_too_big(struct jrun *r); /* for an int64_t */
 int64_t jnum_floordiv(struct jrun *r, int64_t a, int64_t b);
 int64_t jnum_mod(struct jrun *r, int64_t a, int64_t b);
 

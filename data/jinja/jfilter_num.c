@@ -94,7 +94,7 @@ static bool parse_int(struct jrun *r, struct jstr *s, int64_t base, int64_t *out
         if (digit(*p) >= base)
             return false;
         if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, sign * digit(*p), &v))
-            jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+            jnum_too_big(r);
     }
     *out = v;
     return true;
@@ -105,7 +105,7 @@ static bool float_to_int(struct jrun *r, double d, int64_t *out)
     if (!isfinite(d))
         return false;
     if (fabs(d) >= 9.2e18)
-        jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+        jnum_too_big(r);
     *out = (int64_t)d;
     return true;
 }
@@ -155,15 +155,19 @@ static struct jv filter_abs(struct jrun *r, struct jv v, struct jargs *a)
 /* Python's round of an int to tens, hundreds, …: half to even. */
 static struct jv round_int(struct jrun *r, int64_t i, int64_t digits)
 {
+    const int64_t half = 5000000000000000000; /* of the first unit of more than 64 bits */
     int64_t unit = 1;
+    if (digits == -19 && (i > half || i < -half))
+        jnum_too_big(r);
+    if (digits < -18)
+        return jv_int(0);
     for (; digits < 0; digits++)
-        if (__builtin_mul_overflow(unit, 10, &unit))
-            return jv_int(0);
-    int64_t rest = jnum_mod(r, i, unit), down = i - rest;
-    bool up = rest > unit - rest || (rest == unit - rest && jnum_mod(r, down / unit, 2) == 1);
-    if (unit > 1 && up && __builtin_add_overflow(down, unit, &down))
-        jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
-    return jv_int(down);
+        unit *= 10;
+    int64_t rest = jnum_mod(r, i, unit), units = jnum_floordiv(r, i, unit);
+    units += rest > unit - rest || (rest == unit - rest && jnum_mod(r, units, 2) == 1);
+    if (__builtin_mul_overflow(units, unit, &i))
+        jnum_too_big(r);
+    return jv_int(i);
 }
 
 /* printf rounds the exact binary value, half to even, which is what Python does. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/jinja/jeval.h"
 #include "data/jinja/jrepr.h"
 #include "data/jinja/jstr.h"
 
@@ -246,7 +247,7 @@ static void add_field(struct percent *p, struct jbuf *b, struct jformat *x, stru
         if (v.kind == JV_FLOAT && fabs(v.u.d) < 9e18)
             v = jv_int((int64_t)v.u.d);
         else if (v.kind == JV_FLOAT && isfinite(v.u.d))
-            jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+            jnum_too_big(r);
         x->type = 'd'; /* fall through */
     case 'o':
     case 'x':

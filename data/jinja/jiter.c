@@ -1,7 +1,5 @@
 #include "data/jinja/jiter.h"
 
-#include <string.h>
-
 #include "data/jinja/jcmp.h"
 #include "data/jinja/jstr.h"
 
@@ -45,7 +43,7 @@ static bool item_at(struct jrun *r, struct jv v, size_t i, struct jv *out)
     else if (v.kind == JV_VIEW)
         *out = jview_at(r, v.u.view, i);
     else if (v.kind == JV_RANGE)
-        *out = jv_int(v.u.range->start + (int64_t)i * v.u.range->step);
+        *out = jv_int(jrange_at(v.u.range, (int64_t)i));
     else
         return false;
     return true;

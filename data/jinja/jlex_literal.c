@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/jinja/jeval.h"
 #include "data/jinja/jlex.h"
 #include "data/jinja/jstr.h"
 
@@ -112,7 +113,7 @@ struct jv jlex_int(struct jrun *r, const char *p, size_t n)
     for (; *q; q++)
         if (__builtin_mul_overflow(value, base, &value) ||
             __builtin_add_overflow(value, hex_digit(*q), &value))
-            jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
+            jnum_too_big(r);
     return jv_int(value);
 }
 

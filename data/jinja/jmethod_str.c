@@ -26,6 +26,13 @@ static int64_t opt_int(struct jrun *r, struct jv v, int64_t absent)
     return jv_as_int(v);
 }
 
+/* How often at most; -1, which any count below 0 becomes, is without a limit. */
+static int64_t opt_count(struct jrun *r, struct jv v)
+{
+    int64_t n = opt_int(r, v, -1);
+    return n < 0 ? -1 : n;
+}
+
 static struct jv strip(struct jrun *r, struct jv self, struct jargs *a, bool left, bool right)
 {
     struct jv chars;
@@ -104,7 +111,7 @@ static struct jv str_split(struct jrun *r, struct jv self, struct jargs *a)
     struct jv p[2];
     jcall_bind(r, a, "sep maxsplit", 0, p);
     struct jstr *s = self.u.s, *sep = opt_str(r, p[0]);
-    int64_t max = opt_int(r, p[1], -1);
+    int64_t max = opt_count(r, p[1]);
     struct jlist *l = jlist_new(r, 0);
     size_t from = 0, hit;
     if (!sep) {
@@ -126,7 +133,7 @@ static struct jv str_rsplit(struct jrun *r, struct jv self, struct jargs *a)
     struct jv p[2];
     jcall_bind(r, a, "sep maxsplit", 0, p);
     struct jstr *s = self.u.s, *sep = opt_str(r, p[0]);
-    int64_t max = opt_int(r, p[1], -1);
+    int64_t max = opt_count(r, p[1]);
     struct jlist *l = jlist_new(r, 0);
     size_t to = s->n, hit;
     if (!sep) {

@@ -160,10 +160,10 @@ static struct jv str_zfill(struct jrun *r, struct jv self, struct jargs *a)
     struct jstr *s = self.u.s;
     struct jbuf b = {0};
     jcall_bind(r, a, "-width", 1, &width);
-    int64_t zeros = need_int(r, width) - (int64_t)jstr_count(r, s);
+    int64_t to = need_int(r, width), n = (int64_t)jstr_count(r, s);
     size_t sign = s->n > 0 && (s->p[0] == '-' || s->p[0] == '+');
     jbuf_add(r, &b, s->p, sign);
-    jbuf_fill(r, &b, '0', zeros > 0 ? (size_t)zeros : 0);
+    jbuf_fill(r, &b, '0', to > n ? (size_t)(to - n) : 0);
     jbuf_add(r, &b, s->p + sign, s->n - sign);
     return jstr_like(r, s, jbuf_str(r, &b));
 }

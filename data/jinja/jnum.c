@@ -6,7 +6,7 @@
 #include "data/jinja/jrepr.h"
 #include "data/jinja/jstr.h"
 
-static _Noreturn void too_big(struct jrun *r)
+void jnum_too_big(struct jrun *r)
 {
     jrun_fail(r, ST_UNSUPPORTED, "integers of more than 64 bits are not supported");
 }
@@ -21,7 +21,7 @@ int64_t jnum_floordiv(struct jrun *r, int64_t a, int64_t b)
     if (b == 0)
         by_zero(r);
     if (a == INT64_MIN && b == -1)
-        too_big(r);
+        jnum_too_big(r);
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
@@ -45,10 +45,10 @@ static struct jv int_pow(struct jrun *r, int64_t a, int64_t b)
     }
     while (b > 0) {
         if ((b & 1) && __builtin_mul_overflow(v, a, &v))
-            too_big(r);
+            jnum_too_big(r);
         b >>= 1;
         if (b > 0 && __builtin_mul_overflow(a, a, &a))
-            too_big(r);
+            jnum_too_big(r);
     }
     return jv_int(v);
 }
@@ -70,7 +70,7 @@ static struct jv int_binary(struct jrun *r, enum jop op, int64_t a, int64_t b)
     default: return int_pow(r, a, b);
     }
     if (over)
-        too_big(r);
+        jnum_too_big(r);
     return jv_int(v);
 }
 
@@ -180,6 +180,6 @@ struct jv jnum_negate(struct jrun *r, struct jv v, bool negate)
         jrun_fail_type(r, "the sign", v);
     int64_t i = jv_as_int(v);
     if (negate && i == INT64_MIN)
-        too_big(r);
+        jnum_too_big(r);
     return jv_int(negate ? -i : i);
 }

@@ -158,6 +158,8 @@ static struct jv interleave(struct jrun *r, struct jstr *s, struct jstr *new, in
 struct jv jstr_replace(struct jrun *r, struct jstr *s, struct jstr *old, struct jstr *new,
                        int64_t count)
 {
+    if (count < 0)
+        count = -1; /* it is counted down, and never meets 0 */
     if (old->n == 0)
         return interleave(r, s, new, count);
     struct jbuf b = {0};

@@ -2,7 +2,8 @@
  * what it points to lives in an arena and, but for namespaces and iterators, never changes.
  *
  *     struct jv v = jv_int(3);
- *     if (jv_true(r, v)) jbuf_value(r, buf, v);           // appends str(v)
+ *     if (jv_true(r, v))
+ *         jrepr_add_str(r, &buf, v);          // appends str(v)
  *
  * Strings are UTF-8 of known length; lengths and indices that a template sees are code points.
  * `markup` marks what |safe and |escape return (markupsafe.Markup: a str that escapes what is
@@ -161,9 +162,11 @@ static inline struct jv jv_of_dict(struct jdict *m)
 {
     return (struct jv){.kind = JV_DICT, .u.m = m};
 }
-static inline bool jv_is(struct jv v, enum jv_kind kind)
+
+/* Item i of a range that has it, 0 <= i < n: in range although i * step may not be. */
+static inline int64_t jrange_at(const struct jrange *g, int64_t i)
 {
-    return v.kind == kind;
+    return (int64_t)((uint64_t)g->start + (uint64_t)i * (uint64_t)g->step);
 }
 static inline bool jv_is_int(struct jv v) /* isinstance(v, int): True and False are 1 and 0 */
 {

@@ -209,6 +209,13 @@ static void test_refusals(void **state)
     expect("{% include 'x' %}", ST_UNSUPPORTED, "include");
     expect("{{ 9223372036854775807 + 1 }}", ST_UNSUPPORTED, "64 bits");
     expect("{{ 99999999999999999999 }}", ST_UNSUPPORTED, "64 bits");
+    expect("{{ range(0, 9223372036854775807, 5000000000000000000)[:] }}", ST_UNSUPPORTED,
+           "64 bits");
+    expect("{{ range(-9000000000000000000, 9000000000000000000, 9000000000000000000)[::-1] }}",
+           ST_UNSUPPORTED, "64 bits");
+    expect("{{ range(9)[::9223372036854775807][::2] }}", ST_UNSUPPORTED, "64 bits");
+    expect("{{ (-9223372036854775807)|round(-1) }}", ST_UNSUPPORTED, "64 bits");
+    expect("{{ 9223372036854775807|round(-19) }}", ST_UNSUPPORTED, "64 bits");
     expect("{% for x in [1] recursive %}{% endfor %}", ST_UNSUPPORTED, "recursive");
     expect("\n\n{% if %}", ST_FORMAT, "line 3");
 }
