@@ -2,10 +2,12 @@
  * at all.
  *
  *     struct file_out o = {0};
- *     if (file_out_open(&o, "run/train.json", f) != ST_OK || file_out_write(&o, p, n, f) != ST_OK
- * || file_out_commit(&o, f) != ST_OK) { file_out_abort(&o);                     // removes the
- * temporary return f->code;
- *     }
+ *     enum status s = file_out_open(&o, "run/train.json", f);
+ *     if (s == ST_OK)
+ *         s = file_out_write(&o, p, n, f);
+ *     if (s == ST_OK)
+ *         s = file_out_commit(&o, f);
+ *     file_out_abort(&o);                     // undoes what is not committed
  *
  * Input must be a regular file: a folder, a pipe or a device is refused at once, never waited for.
  * Faults name the path and carry a remedy. */

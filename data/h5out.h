@@ -2,7 +2,7 @@
  * checkpoints are made of.
  *
  *     struct h5out *o = NULL;
- *     h5out_create(&o, path, f);
+ *     h5out_create(&o, path, "base file", f);
  *     h5out_attr(o, "format", "wick base", f);
  *     h5out_begin(o, "weights", tensor, f);
  *     h5out_append(o, bytes, tensor->bytes, f);         // or in pieces

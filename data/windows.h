@@ -4,6 +4,8 @@
  *     windows_plan(&w, WINDOWS_STRIDE, tokens.n, ctx, stride, f);
  *     for (size_t i = 0; i < w.count; i++) {
  *         struct span s = windows_at(&w, i);     // inputs [s.at, s.at + s.n), scored from s.first on
+ *         …
+ *     }
  *
  * Position p of the inputs predicts token p + 1; a window scores its positions first … n-1.
  *   blocks    windows of ctx inputs at multiples of ctx: each token but the stream's first is scored

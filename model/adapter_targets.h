@@ -2,7 +2,7 @@
  *
  *     struct adapter_targets *t;
  *     adapter_targets_open(&t, "q_proj,v_proj", c, f);
- *     int yes = adapter_targets_match(t, "model.layers.0.self_attn.q_proj");
+ *     bool yes = adapter_targets_match(t, "model.layers.0.self_attn.q_proj");
  *     adapter_targets_close(&t);
  *
  * "all-linear" is every linear layer but the output head. A list of plain names (letters,

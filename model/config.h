@@ -35,7 +35,7 @@ struct rope_config {
     double low_freq_factor, high_freq_factor;                              /* llama3 */
     double beta_fast, beta_slow, attention_factor, mscale, mscale_all_dim; /* yarn; 0: not given */
     bool truncate;                                                         /* yarn */
-    int original_max; /* original_max_position_embeddings; 0: not given */
+    int original_max; /* original_max_position_embeddings, else the class's or max_positions */
     int factors;      /* longrope: rot_dim/2 */
     float short_factor[ROPE_DIMS_MAX], long_factor[ROPE_DIMS_MAX];
 };

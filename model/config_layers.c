@@ -25,7 +25,7 @@ static enum status read_layer_types(const struct config_reader *r, bool *sliding
     return ST_OK;
 }
 
-/* Which layers slide when there is no layer_types. no_rope: layers without rope. */
+/* Which layers slide when there is no layer_types; which have rope is known. */
 static enum status default_types(const struct config_reader *r, bool *sliding)
 {
     struct model_config *c = r->c;

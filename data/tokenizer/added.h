@@ -1,7 +1,8 @@
 /* Added tokens: pieces that are cut out of a text before the model sees it.
  *
- *     added_open(&a, &vocab, f);
- *     added_add(&a, &(struct added_token){.content = "<s>", .n = 3, .special = true}, f);
+ *     added_open(&a, &vocab);
+ *     struct added_token s = {.content = "<s>", .n = 3, .special = true};
+ *     added_add(&a, &s, &id, "tokenizer.json", f);
  *     added_index(&a, &normalizer, "tokenizer.json", f);   // after the last one
  *     added_split(&a, &a.raw, text, n, emit, context, f);
  *     added_close(&a);

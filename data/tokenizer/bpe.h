@@ -67,7 +67,8 @@ enum status bpe_run_open(struct bpe_run *r, const struct bpe *b, size_t text_byt
                          struct fault *f);
 void bpe_run_close(struct bpe_run *r);
 
-/* Appends the ids of one word: s[0..n) is valid UTF-8, n below 2^31. */
+/* Appends the ids of one word: s[0..n) is valid UTF-8. ST_RANGE if n is above
+ * INT32_MAX / 4. */
 enum status bpe_encode(struct bpe_run *r, struct ids *out, const char *s, size_t n,
                        struct fault *f);
 

@@ -1,7 +1,7 @@
 /* Pre-tokenizers: where a text is cut into the words that the model sees one by one.
  *
  *     pretokenizer_open(&p, json_get(root, "pre_tokenizer"), false, "tokenizer.json", f);
- *     struct pretokenizer_run run = {.p = &p, .emit = word, ..., .steps = splitregex_steps(n)};
+ *     struct pretokenizer_run run = {.p = &p, .emit = word, .steps = splitregex_steps(n)};
  *     pretokenizer_run(&run, &piece, f);                // calls word() for each word, in order
  *     pretokenizer_run_close(&run);
  *     pretokenizer_close(&p);
