@@ -24,17 +24,11 @@ struct opened {
     float *values;
 };
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static enum status refuse_key(struct fault *f, const char *where, const char *key)
 {
     const char *why = strstr(key, "lora_magnitude_vector") ? "DoRA"
                       : strstr(key, "lora_embedding_")     ? "an embedding adapter"
-                      : ends_with(key, ".bias")            ? "a trained bias"
+                      : text_ends(key, ".bias")            ? "a trained bias"
                                                            : "a whole trained tensor";
     fault_set(f, ST_UNSUPPORTED, "%s: %.200s is %s, which is not supported", where, key, why);
     return fault_remedy(f, "train an adapter that has lora_A and lora_B of linear layers only");
@@ -49,7 +43,7 @@ static enum status check_keys(struct opened *o, const struct safetensors *st, si
     *values = 0;
     for (size_t i = 0; i < safetensors_count(st); i++) {
         const struct tensor *t = safetensors_tensor(st, i);
-        bool is_a = ends_with(t->name, END_A), is_b = ends_with(t->name, END_B);
+        bool is_a = text_ends(t->name, END_A), is_b = text_ends(t->name, END_B);
         if (strncmp(t->name, PREFIX, sizeof PREFIX - 1) != 0 || (!is_a && !is_b) ||
             strlen(t->name) <= sizeof PREFIX - 1 + sizeof END_A - 1)
             return refuse_key(f, o->weights_path.p, t->name);
@@ -161,7 +155,7 @@ static enum status load_weights(struct opened *o, const struct safetensors *st, 
     float *next = o->values;
     for (size_t i = 0; i < safetensors_count(st); i++) { /* in the order of the keys */
         const struct tensor *t = safetensors_tensor(st, i);
-        if (ends_with(t->name, END_A) && load_part(o, st, t, &next, f) != ST_OK)
+        if (text_ends(t->name, END_A) && load_part(o, st, t, &next, f) != ST_OK)
             return f->code;
     }
     if (2 * o->n == safetensors_count(st))
@@ -169,7 +163,7 @@ static enum status load_weights(struct opened *o, const struct safetensors *st, 
     for (size_t i = 0; i < safetensors_count(st); i++) {
         const struct tensor *t = safetensors_tensor(st, i);
         struct text a_name = {0};
-        if (!ends_with(t->name, END_B))
+        if (!text_ends(t->name, END_B))
             continue;
         enum status s = text_add(&a_name, t->name, strlen(t->name) - (sizeof END_B - 1), f);
         if (s == ST_OK)

@@ -6,6 +6,7 @@
 #include "data/jinja/jfilter.h"
 #include "data/jinja/jinja.h"
 #include "data/jinja/jrun.h"
+#include "data/tokenizer.h"
 
 static const char config_name[] = "tokenizer_config.json";
 static const char map_name[] = "special_tokens_map.json";
@@ -169,26 +170,20 @@ struct request {
     const struct chat_options *o;
 };
 
-static const char *token_text(const struct json *v)
-{
-    const char *s = json_string(v);
-    return s ? s : json_string(json_get(v, "content"));
-}
-
 /* Every "…_token" of a file is a variable; the first file that has it wins. */
 static void set_tokens(struct jrun *r, const struct json_doc *doc)
 {
     const struct json *root = doc ? json_root(doc) : NULL;
     for (const struct json *e = json_first(root); e; e = json_next(e)) {
-        const char *key = json_key(e), *text = key ? token_text(e) : NULL;
+        const char *key = json_key(e), *text = key ? tokenizer_content(e) : NULL;
         size_t n = key ? strlen(key) : 0;
         if (text && n > 6 && strcmp(key + n - 6, "_token") == 0 && !jdict_finds(r, r->vars, key))
             jrun_set(r, key, jv_cstr(r, text));
     }
     const struct json *extra = json_get(root, "extra_special_tokens");
     for (const struct json *e = json_first(extra); e; e = json_next(e))
-        if (json_key(e) && token_text(e))
-            jrun_set(r, json_key(e), jv_cstr(r, token_text(e)));
+        if (json_key(e) && tokenizer_content(e))
+            jrun_set(r, json_key(e), jv_cstr(r, tokenizer_content(e)));
 }
 
 /* A message without the keys that are null, which templates take for a content to print; and the

@@ -1,7 +1,6 @@
 #include "data/json_scan.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "data/json.h"

@@ -167,12 +167,6 @@ static enum status find_in_folder(struct text *to, const char *folder, struct fa
                         "give a folder with safetensors weights; pickled .bin files are not read");
 }
 
-static int ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 enum status safetensors_open(struct safetensors **out, const char *path, struct fault *f)
 {
     struct text found = {0};
@@ -183,7 +177,7 @@ enum status safetensors_open(struct safetensors **out, const char *path, struct 
         goto fail;
     if (found.p)
         path = found.p;
-    if (ends_with(path, ".index.json")) {
+    if (text_ends(path, ".index.json")) {
         if (open_index(st, path, f) != ST_OK)
             goto fail;
     } else if (add_shard(st, path, f) != ST_OK || join_shards(st, path, f) != ST_OK) {
@@ -241,10 +235,4 @@ void safetensors_release(const struct safetensors *st, const struct tensor *t)
 {
     const struct safetensors_entry *e = (const void *)t;
     file_map_release(&st->shards[e->shard].map, e->at, t->bytes);
-}
-
-const char *safetensors_metadata(const struct safetensors *st, const char *key)
-{
-    const struct json *root = st->shard_count ? json_root(st->shards[0].part.header) : NULL;
-    return json_string(json_get(json_get(root, "__metadata__"), key));
 }

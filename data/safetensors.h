@@ -16,8 +16,7 @@
  *     for (const struct tensor *t; (t = safetensors_next(w)) != NULL;)
  *         safetensors_write(w, bytes_of(t), t->bytes, f);               // or in several pieces
  *     safetensors_commit(w, f);
- *     safetensors_out_close(&w);                                        // undoes what is not
- * committed
+ *     safetensors_out_close(&w);                     // undoes what is not committed
  *
  * The reader is strict: a header inside the file and below 100 MB, known dtypes, shape x size =
  * length without overflow, offsets in range that neither overlap nor leave holes, names and
@@ -47,9 +46,6 @@ const struct tensor *safetensors_find(const struct safetensors *st, const char *
 const void *safetensors_data(const struct safetensors *st, const struct tensor *t);
 void safetensors_release(const struct safetensors *st,
                          const struct tensor *t); /* drops its pages */
-
-/* The value of a __metadata__ key in the (first) file, or NULL. */
-const char *safetensors_metadata(const struct safetensors *st, const char *key);
 
 struct safetensors_out;
 

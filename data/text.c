@@ -98,6 +98,20 @@ void text_free(struct text *t)
     *t = (struct text){0};
 }
 
+bool text_ends(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && memcmp(s + n - m, end, m) == 0;
+}
+
+int text_hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
 enum status ids_add(struct ids *a, int32_t id, struct fault *f)
 {
     return ids_adds(a, &id, 1, f);

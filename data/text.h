@@ -10,6 +10,7 @@
 #ifndef DATA_TEXT_H
 #define DATA_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ enum status text_addf(struct text *t, struct fault *f, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 enum status text_addc(struct text *t, uint32_t codepoint, struct fault *f); /* as UTF-8 */
 void text_free(struct text *t);
+
+bool text_ends(const char *s, const char *end); /* s ends with it */
+int text_hex_digit(char c);                     /* its value, or -1 */
 
 enum status ids_add(struct ids *a, int32_t id, struct fault *f);
 enum status ids_adds(struct ids *a, const int32_t *p, size_t n, struct fault *f);

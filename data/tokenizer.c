@@ -109,7 +109,7 @@ enum status tokenizer_open(struct tokenizer **out, const struct blobs *files, st
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t)
         return fault_nomem(f, "the tokenizer", sizeof *t);
-    t->bos = t->eos = t->pad = -1;
+    t->bos = t->eos = -1;
     enum status st = tokensources_open(&sources, files, f);
     if (st == ST_OK) {
         st = any_open(t, files, &sources, f);
@@ -389,12 +389,7 @@ int tokenizer_eos(const struct tokenizer *t)
     return t->eos;
 }
 
-int tokenizer_pad(const struct tokenizer *t)
-{
-    return t->pad;
-}
-
 bool tokenizer_adds_bos(const struct tokenizer *t)
 {
-    return t->post.before.n > 0 && (t->bos < 0 || t->post.before.p[0] == t->bos);
+    return t->bos >= 0 && t->post.before.n > 0 && t->post.before.p[0] == t->bos;
 }

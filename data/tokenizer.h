@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "data/json.h"
 #include "data/text.h"
 #include "kernels/status.h"
 
@@ -27,7 +28,7 @@ enum tokenizer_flags {
 };
 
 /* files: tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json,
- * vocab.json, merges.txt, config.json, generation_config.json, as far as there. */
+ * vocab.json, merges.txt, config.json, as far as there. */
 enum status tokenizer_open(struct tokenizer **out, const struct blobs *files, struct fault *f);
 void tokenizer_close(struct tokenizer **t);
 
@@ -61,11 +62,16 @@ int tokenizer_id(const struct tokenizer *t, const char *piece); /* -1 if there i
 const char *tokenizer_piece(const struct tokenizer *t, int id); /* NULL if there is none */
 bool tokenizer_is_special(const struct tokenizer *t, int id);
 
-/* Special tokens by role; -1 where the files name none. eos: tokenizer_config's eos_token, else
- * the first eos_token_id of config.json. bos: tokenizer_config's bos_token. */
+/* Special tokens by role, -1 if there is none: bos_token and eos_token of tokenizer_config.json,
+ * else of special_tokens_map.json, else (without tokenizer.json) of the tokenizer's class. If that
+ * is no token, eos is the first eos_token_id of config.json; bos is its bos_token_id only where
+ * neither of the first two files is there. */
 int tokenizer_bos(const struct tokenizer *t);
 int tokenizer_eos(const struct tokenizer *t);
-int tokenizer_pad(const struct tokenizer *t);
-bool tokenizer_adds_bos(const struct tokenizer *t); /* the post-processor puts bos first */
+bool tokenizer_adds_bos(const struct tokenizer *t); /* the post-processor puts that bos first */
+
+/* The content of a special token as configurations have it, a string or {"content": ...}; NULL if
+ * v is neither. */
+const char *tokenizer_content(const struct json *v);
 
 #endif

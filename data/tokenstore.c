@@ -161,8 +161,3 @@ enum status tokenstore_check(const struct tokenstore *s, struct fault *f)
                s->failed);
     return fault_remedy(f, "check that disk, or set TMPDIR to a folder on another");
 }
-
-bool tokenstore_spilled(const struct tokenstore *s)
-{
-    return s->fd >= 0;
-}

@@ -38,6 +38,5 @@ enum status tokenstore_seal(struct tokenstore *s, struct fault *f);
 enum { TOKENSTORE_VIEWS = 4 };
 const int32_t *tokenstore_row(struct tokenstore *s, uint64_t at, size_t n);
 enum status tokenstore_check(const struct tokenstore *s, struct fault *f);
-bool tokenstore_spilled(const struct tokenstore *s); /* there is a temporary file */
 
 #endif

@@ -83,7 +83,9 @@ static enum status read_family(struct config_reader *r)
     r->family = family_find(name);
     if (!r->family) {
         fault_set(r->f, ST_UNSUPPORTED, "config.json: model_type \"%.60s\" is not supported", name);
-        return fault_remedy(r->f, "supported are %s", family_names());
+        char names[sizeof r->f->remedy];
+        family_names(names, sizeof names);
+        return fault_remedy(r->f, "supported are %s", names);
     }
     memcpy(r->c->family, name, strlen(name) + 1);
     if (r->family->nested && enter_nested(r) != ST_OK)

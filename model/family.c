@@ -155,9 +155,13 @@ const struct family *family_find(const char *model_type)
     return NULL;
 }
 
-const char *family_names(void)
+void family_names(char *to, size_t n)
 {
-    return "llama, mistral, qwen2, qwen3, gemma2, gemma3, gemma3_text, phi3, smollm3 and gpt2";
+    size_t at = 0;
+    for (size_t i = 0; i < FAMILIES && at < n; i++) {
+        const char *between = i == 0 ? "" : i + 1 < FAMILIES ? ", " : " and ";
+        at += (size_t)snprintf(to + at, n - at, "%s%s", between, families[i].model_type);
+    }
 }
 
 bool family_alias(char to[FAMILY_NAME_MAX], const struct family *fam, const char *name, int n)

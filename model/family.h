@@ -96,8 +96,8 @@ struct family {
 /* NULL if there is no such family. */
 const struct family *family_find(const char *model_type);
 
-/* "llama, mistral, …" for messages. */
-const char *family_names(void);
+/* "llama, mistral, … and gpt2" for messages: to [n] = as much as there is room for. */
+void family_names(char *to, size_t n);
 
 enum { FAMILY_NAME_MAX = 160 };
 

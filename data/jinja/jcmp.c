@@ -1,6 +1,5 @@
 #include "data/jinja/jcmp.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "data/jinja/jiter.h"

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "data/jinja/jcall.h"
 #include "data/jinja/jfilter.h"
 #include "data/jinja/jformat.h"

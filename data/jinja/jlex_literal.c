@@ -5,14 +5,6 @@
 #include "data/jinja/jlex.h"
 #include "data/jinja/jstr.h"
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* \xhh, \uhhhh, \Uhhhhhhhh: i is at the letter. Returns the index after the escape. */
 static size_t hex_escape(struct jrun *r, struct jbuf *b, const char *p, size_t n, size_t i)
 {
@@ -21,7 +13,7 @@ static size_t hex_escape(struct jrun *r, struct jbuf *b, const char *p, size_t n
     if (n - i - 1 < digits)
         jrun_fail(r, ST_FORMAT, "truncated \\%c escape in a string", p[i]);
     for (size_t k = 1; k <= digits; k++) {
-        int d = hex_digit(p[i + k]);
+        int d = text_hex_digit(p[i + k]);
         if (d < 0 || c > 0x0FFFFFFF)
             jrun_fail(r, ST_FORMAT, "malformed \\%c escape in a string", p[i]);
         c = c << 4 | (uint32_t)d;
@@ -112,7 +104,7 @@ struct jv jlex_int(struct jrun *r, const char *p, size_t n)
     }
     for (; *q; q++)
         if (__builtin_mul_overflow(value, base, &value) ||
-            __builtin_add_overflow(value, hex_digit(*q), &value))
+            __builtin_add_overflow(value, text_hex_digit(*q), &value))
             jnum_too_big(r);
     return jv_int(value);
 }

@@ -48,8 +48,7 @@ enum jnode_kind {
     JN_FILTER_BLOCK, /* body|a */
     JN_GENERATION,   /* macro for the body */
     JN_BREAK,
-    JN_CONTINUE,
-    JN_SCOPE /* body, in a frame of its own */
+    JN_CONTINUE
 };
 
 enum jop {

@@ -111,21 +111,12 @@ static enum status byte_level_run(const struct pieces *in, struct pieces *out, s
     return st;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte of "<0xNN>", or -1. Rust's number parser also takes "+N". */
 static int fallback_byte(const char *s, size_t n)
 {
     if (n != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>')
         return -1;
-    int high = s[3] == '+' ? 0 : hex_digit(s[3]), low = hex_digit(s[4]);
+    int high = s[3] == '+' ? 0 : text_hex_digit(s[3]), low = text_hex_digit(s[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

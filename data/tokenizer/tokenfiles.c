@@ -59,7 +59,7 @@ static bool role_names(const struct tokensources *s, const char *content)
             return true;
     }
     for (const struct json *m = tokensources_additional(s); m; m = json_next(m)) {
-        const char *named = tokensources_content(m);
+        const char *named = tokenizer_content(m);
         if (named && strcmp(named, content) == 0)
             return true;
     }

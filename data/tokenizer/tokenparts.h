@@ -18,7 +18,7 @@ struct tokenizer {
     struct bpe bpe;
     struct postprocessor post;
     struct piecedecoder decoder;
-    int bos, eos, pad;
+    int bos, eos;
 };
 
 /* The files beside tokenizer.json, parsed; absent ones are NULL. */
@@ -40,9 +40,6 @@ void tokensources_close(struct tokensources *s);
  * tokenizer_config.json, else special_tokens_map.json, else the class; NULL if none. */
 const char *tokensources_special(const struct tokensources *s, const char *role);
 
-/* That content of a value; NULL if it is neither form. */
-const char *tokensources_content(const struct json *v);
-
 /* The first of additional_special_tokens, or NULL; json_next gives the others. */
 const struct json *tokensources_additional(const struct tokensources *s);
 
@@ -63,7 +60,7 @@ void tokenlist_close(struct tokenlist *list);
  * added_tokens_decoder, then the special tokens by role that the vocabulary knows. */
 enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, struct fault *f);
 
-/* Fills bos, eos and pad. */
+/* Fills bos and eos. */
 void tokenroles_find(struct tokenizer *t, const struct tokensources *s);
 
 /* Adds one token; refused if the library would give it another id than the file does. */

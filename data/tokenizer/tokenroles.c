@@ -35,7 +35,7 @@ void tokensources_close(struct tokensources *s)
     *s = (struct tokensources){0};
 }
 
-const char *tokensources_content(const struct json *v)
+const char *tokenizer_content(const struct json *v)
 {
     const char *s = json_string(v);
     return s ? s : json_string(json_get(v, "content"));
@@ -55,7 +55,7 @@ const char *tokensources_special(const struct tokensources *s, const char *role)
     if (!told)
         told = json_get(s->map, role);
     if (told || !s->by_class)
-        return tokensources_content(told);
+        return tokenizer_content(told);
     if (strcmp(role, "bos_token") == 0)
         return s->bos;
     if (strcmp(role, "pad_token") == 0)
@@ -184,7 +184,7 @@ enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, st
         if (special_add(t, s, tokensources_special(s, roles[i]), f) != ST_OK)
             return f->code;
     for (const struct json *m = tokensources_additional(s); m; m = json_next(m))
-        if (special_add(t, s, tokensources_content(m), f) != ST_OK)
+        if (special_add(t, s, tokenizer_content(m), f) != ST_OK)
             return f->code;
     return ST_OK;
 }
@@ -216,5 +216,4 @@ void tokenroles_find(struct tokenizer *t, const struct tokensources *s)
 {
     t->bos = role_find(t, s, "bos_token", "bos_token_id", false);
     t->eos = role_find(t, s, "eos_token", "eos_token_id", true);
-    t->pad = role_find(t, s, "pad_token", "pad_token_id", false);
 }

@@ -57,6 +57,21 @@ static void test_ids(void **state)
     assert_null(a.p);
 }
 
+static void test_ends(void **state)
+{
+    (void)state;
+    assert_true(text_ends("a.json", ".json") && text_ends(".json", ".json") && text_ends("a", ""));
+    assert_false(text_ends("json", ".json") || text_ends("a.json.gz", ".json") ||
+                 text_ends("", "a"));
+    int sum = 0;
+    for (int c = -128; c < 128; c++)
+        sum += text_hex_digit((char)c) + 1;
+    assert_int_equal(sum, 10 * 11 / 2 + 2 * (11 + 12 + 13 + 14 + 15 + 16));
+    assert_int_equal(text_hex_digit('0'), 0);
+    assert_int_equal(text_hex_digit('f'), 15);
+    assert_int_equal(text_hex_digit('A'), 10);
+}
+
 /* Every code point there and back; every surrogate and what lies above refused. */
 static void test_utf8_all(void **state)
 {
@@ -162,9 +177,13 @@ static void test_short_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_appending), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_utf8_all),  cmocka_unit_test(test_utf8_bad),
-        cmocka_unit_test(test_blobs),     cmocka_unit_test(test_short_of_memory),
+        cmocka_unit_test(test_appending),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_utf8_all),
+        cmocka_unit_test(test_utf8_bad),
+        cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_short_of_memory),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -10,25 +10,25 @@
 
 /* ---- roles and pieces ------------------------------------------------------------------------- */
 
+static const char begins_with_s[] = "{\"added_tokens\":[" ADDED(
+    5, "<s>") "]," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\","
+              "\"single\":[{\"SpecialToken\":"
+              "{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":"
+              "0}}],\"pair\":"
+              "[],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[5],\"tokens\":["
+              "\"<s>\"]}}}}";
+
 static void test_roles(void **state)
 {
     struct blobs files = {0};
     (void)state;
-    text_as(&files, "tokenizer.json",
-            "{\"added_tokens\":[" ADDED(
-                5, "<s>") "]," MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\","
-                          "\"single\":[{\"SpecialToken\":"
-                          "{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":"
-                          "0}}],\"pair\":"
-                          "[],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[5],\"tokens\":["
-                          "\"<s>\"]}}}}");
+    text_as(&files, "tokenizer.json", begins_with_s);
     text_as(&files, "tokenizer_config.json",
             "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"<e>\"},\"pad_token\":\"[PAD]\"}");
     text_as(&files, "config.json", "{\"eos_token_id\":[1,0],\"pad_token_id\":0}");
     struct tokenizer *t = opened(&files);
     assert_int_equal(tokenizer_bos(t), 5);
     assert_int_equal(tokenizer_eos(t), 3);
-    assert_int_equal(tokenizer_pad(t), -1);
     assert_true(tokenizer_adds_bos(t));
     assert_int_equal(tokenizer_size(t), 6);
     assert_int_equal(tokenizer_id(t, "ab"), 2);
@@ -40,6 +40,17 @@ static void test_roles(void **state)
     assert_false(tokenizer_is_special(t, 2) || tokenizer_is_special(t, 99));
     assert_string_equal(encoded(t, "ab<e>a", TOKENIZER_ADD_SPECIAL), "5 2 3 0");
     assert_string_equal(encoded(t, "ab<e>a", TOKENIZER_NO_ADDED), "2 0");
+    tokenizer_close(&t);
+}
+
+/* A token that no file calls bos may stand first all the same. */
+static void test_first_is_no_bos(void **state)
+{
+    (void)state;
+    struct tokenizer *t = opened_json(begins_with_s);
+    assert_string_equal(encoded(t, "ab", TOKENIZER_ADD_SPECIAL), "5 2");
+    assert_int_equal(tokenizer_bos(t), -1);
+    assert_false(tokenizer_adds_bos(t));
     tokenizer_close(&t);
 }
 
@@ -335,7 +346,7 @@ int main(void)
         cmocka_unit_test(test_vocab_files),    cmocka_unit_test(test_strips),
         cmocka_unit_test(test_ends_of_strips), cmocka_unit_test(test_bad),
         cmocka_unit_test(test_absent),         cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_too_much),       cmocka_unit_test(test_first_is_no_bos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

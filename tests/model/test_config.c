@@ -1,4 +1,5 @@
 /* config.json as transformers 4 and 5 write it, what is refused, and hostile numbers. */
+#include "model/family.h"
 #include "tests/model/fixture.h"
 
 #define SIZES                                                                       \
@@ -209,6 +210,12 @@ static void unsupported(void **state)
         refused(ST_UNSUPPORTED, text, cases[i].word);
     }
     refused(ST_UNSUPPORTED, "{\"model_type\": \"mixtral\", " SIZES "}", "mixtral");
+    char names[240], word[6];
+    family_names(names, sizeof names);
+    assert_non_null(strstr(names, "llama, mistral, "));
+    assert_non_null(strstr(names, " and gpt2"));
+    family_names(word, sizeof word);
+    assert_string_equal(word, "llama");
     refused(ST_UNSUPPORTED,
             "{\"model_type\": \"qwen2\", " SIZES ", \"layer_types\": [\"full_attention\","
             "\"linear_attention\", \"full_attention\", \"full_attention\"]}",
