@@ -155,7 +155,12 @@ static enum status open_rows(struct eval *e, int *rows_max, struct fault *f)
     reading_end(&r);
     if (st != ST_OK)
         return st;
-    int64_t longest = (int64_t)dataset_stats(e->rows).longest;
+    struct dataset_stats stats = dataset_stats(e->rows);
+    if (stats.cut_rows > 0)
+        console_warn("%zu row%s longer than %d tokens and cut: %zu tokens are not scored",
+                     stats.cut_rows, stats.cut_rows == 1 ? " is" : "s are", o.seq_max,
+                     stats.cut_tokens);
+    int64_t longest = (int64_t)stats.longest;
     struct sampler_options so = {
         .batch = (int)documents(e, longest), .accumulate = 1, .epochs = 1, .seq_max = o.seq_max};
     st = sampler_new(&e->sampler, e->rows, &so, f);
@@ -269,6 +274,10 @@ static enum status tell(const struct eval *e, struct fault *f)
     json_add_int(o, "tokens", e->tokens);
     json_add_string(o, "mode", e->mode);
     json_add_int(o, "ctx", e->ctx);
+    if (e->rows) {
+        json_add_int(o, "cut_rows", (int64_t)dataset_stats(e->rows).cut_rows);
+        json_add_int(o, "cut_tokens", (int64_t)dataset_stats(e->rows).cut_tokens);
+    }
     json_add_string(o, "device", kern_info(e->session.k)->id);
     return console_json(doc, f);
 }

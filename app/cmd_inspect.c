@@ -175,12 +175,6 @@ static bool holds(const char *folder, const char *name)
     return yes;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static enum status inspect(struct inspect *in, struct fault *f)
 {
     enum file_kind kind = file_kind(in->path);
@@ -191,7 +185,7 @@ static enum status inspect(struct inspect *in, struct fault *f)
     if (kind == FILE_FOLDER)
         return holds(in->path, "adapter_config.json") ? inspect_adapter(in, f)
                                                       : inspect_safetensors(in, f);
-    if (ends_with(in->path, ".safetensors") || ends_with(in->path, ".index.json"))
+    if (text_ends(in->path, ".safetensors") || text_ends(in->path, ".index.json"))
         return inspect_safetensors(in, f);
     enum status s = inspect_base(in, f);
     struct fault ignored = {0};

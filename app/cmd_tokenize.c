@@ -100,8 +100,11 @@ static enum status show_row(const struct tokenize *z, const struct row *r, size_
         }
         return console_json(doc, f);
     }
-    printf("row %zu (line %d): %d tokens, %d targets (marked *)\n", number, r->line, r->n,
+    printf("row %zu (line %d): %d tokens, %d targets (marked *)", number, r->line, r->n,
            r->targets);
+    if (r->cut > 0)
+        printf("; %d tokens more are cut", r->cut);
+    putchar('\n');
     for (int i = 0; i < r->n; i++) {
         const char *piece = tokenizer_piece(z->session.tokenizer, r->ids[i]);
         printf("  %c %8d  %s\n", r->target[i] ? '*' : ' ', r->ids[i], piece ? piece : "");
@@ -120,13 +123,22 @@ static enum status show_data(struct tokenize *z, struct fault *f)
                                 .now = time(NULL),
                                 .temp_folder = getenv("TMPDIR")};
     o.seq_max = (int)(z->max_seq_length < most ? z->max_seq_length : most);
-    enum status s = dataset_open(&d, z->data, &o, f);
+    struct dataset_list train = {0}, valid = {0};
+    enum status s = dataset_find(&train, &valid, z->data, NULL, f);
+    if (s == ST_OK)
+        s = dataset_open_files(&d, train.p, train.n, &o, f);
+    dataset_list_free(&train);
+    dataset_list_free(&valid);
     for (size_t i = 0; s == ST_OK && i < dataset_rows(d); i++) {
         struct row r = dataset_row(d, i);
         s = dataset_check(d, f);
         if (s == ST_OK)
             s = show_row(z, &r, i, f);
     }
+    size_t cut = d ? dataset_stats(d).cut_rows : 0;
+    if (s == ST_OK && cut > 0)
+        console_warn("%zu row%s longer than %d tokens and cut", cut, cut == 1 ? " is" : "s are",
+                     o.seq_max);
     dataset_close(&d);
     return s;
 }
@@ -164,7 +176,7 @@ static const struct option options[] = {
     {.name = "data",
      .kind = OPT_STRING,
      .at = offsetof(struct tokenize, data),
-     .arg = "F.jsonl",
+     .arg = "DIR|FILE[,…]",
      .help = "rows, exactly as training will see them"},
     {.name = "chat",
      .kind = OPT_BOOL,

@@ -3,7 +3,7 @@
  * over; elsewhere it is a plain line every few seconds. --quiet leaves faults alone.
  *
  *     struct progress p;
- *     progress_begin(&p, "import", total_bytes, PROGRESS_BYTES);
+ *     progress_begin(&p, "import", 0, total_bytes, PROGRESS_BYTES);
  *     progress_at(&p, done, "");
  *     progress_end(&p); */
 #ifndef APP_CONSOLE_H

@@ -22,6 +22,7 @@ static const struct {
     [AUDIT_NO_EOS] = {"no_eos", AUDIT_WARNING},
     [AUDIT_EQUAL] = {"equal_embeddings", AUDIT_WARNING},
     [AUDIT_CUT] = {"cut_rows", AUDIT_WARNING},
+    [AUDIT_UNMASKED] = {"unmasked", AUDIT_WARNING},
     [AUDIT_SPECIAL] = {"special_tokens", AUDIT_WARNING},
     [AUDIT_DOUBLE_BOS] = {"double_bos", AUDIT_WARNING},
     [AUDIT_DUPLICATES] = {"duplicates", AUDIT_WARNING},
@@ -285,6 +286,11 @@ static void word_rows(struct audit *a, const struct dataset *train, const struct
     say(g, "raise --max-seq-length, or cut the texts into rows yourself",
         "%zu %s longer than the sequence length and cut: %.1f%% of all tokens are lost", g->count,
         plural(g->count, "row is", "rows are"), all > 0 ? 100 * (double)lost / (double)all : 0.0);
+    g = &a->found[AUDIT_UNMASKED];
+    say(g,
+        "leave --mask-prompt out, or give rows of {\"prompt\", \"completion\"} or {\"messages\"}",
+        "--mask-prompt does nothing for %zu %s: a text has no prompt, and all of it is learned",
+        g->count, plural(g->count, "row", "rows"));
     g = &a->found[AUDIT_SPECIAL];
     say(g, "they become that token, not its letters; remove them if they are not meant",
         "%zu %s special tokens in the text, such as %s", g->count,

@@ -27,6 +27,7 @@
  *                               numbers below 1e-16
  *   equal_embeddings   warning  tokens whose embeddings are the same: no model tells them apart
  *   cut_rows           warning  rows longer than seq_max
+ *   unmasked           warning  texts, which mask_prompt leaves whole: they have no prompt
  *   special_tokens     warning  texts that spell a special token, which becomes that token
  *   double_bos         warning  rows that begin with two BOS
  *   duplicates         warning  rows of train that are there already

@@ -15,6 +15,7 @@ enum audit_kind {
     AUDIT_NO_EOS,
     AUDIT_EQUAL,
     AUDIT_CUT,
+    AUDIT_UNMASKED,
     AUDIT_SPECIAL,
     AUDIT_DOUBLE_BOS,
     AUDIT_DUPLICATES,

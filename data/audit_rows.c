@@ -152,6 +152,8 @@ void audit_rows(struct audit *a, const struct dataset *d)
             look_for_specials(a, &r, p.path, i == p.first, i + 1 == p.first + p.rows);
         else if (r.cut == 0)
             look_for_eos(a, &r, p.path, a->o.chat && strcmp(p.kind, "text") != 0);
+        if (p.unmasked)
+            audit_count(a, AUDIT_UNMASKED, p.path, r.line);
         if (r.cut > 0)
             audit_count(a, AUDIT_CUT, p.path, r.line);
         if (bos >= 0 && r.n > 1 && r.ids[0] == bos && r.ids[1] == bos)

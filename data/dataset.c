@@ -126,6 +126,7 @@ static enum status add_file(struct dataset *d, struct lines *l, const char *path
     enum status s = stream ? dataset_add_stream(d, l, f)
                            : dataset_each_line(l, path, add_line, lenient ? skip_line : NULL, d, f);
     d->part[d->parts - 1].kind = d->kind;
+    d->part[d->parts - 1].unmasked = d->o.mask_prompt && (stream || strcmp(d->kind, "text") == 0);
     unsigned char sum[4];
     for (int i = 0; i < 4; i++)
         sum[i] = (unsigned char)(lines_crc(l) >> 8 * i);

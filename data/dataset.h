@@ -16,14 +16,16 @@
  * tokens are ever held in memory whole (lines.h, textstream.h, tokenstore.h): 32 bytes a row are.
  *
  * The kind of a row is told by its keys, the first of these that fits; a file has rows of one kind:
- *   prompt/completion   {"prompt", "completion"}: strings, or both lists of messages[, "tools"]
- *   messages   {"messages": [{"role", "content"[, "weight"], …}][, "tools"]}
- *   ShareGPT   {"conversations": [{"from", "value"}][, "system"][, "tools"]}: human and user become
- *              user; gpt, assistant, chatgpt, model, bing and bard assistant; system system; tool,
- *              function and observation tool. Elements that have a role and a content are taken as
- *              they are.
+ *   prompt/completion   {"prompt", "completion"}: strings, or both lists of messages
+ *   messages   {"messages": [{"role", "content"[, "weight"], …}]}
+ *   ShareGPT   {"conversations": [{"from", "value"}][, "system"]}: human and user become user; gpt,
+ *              assistant, chatgpt, model, bing and bard assistant; system system; tool, function and
+ *              observation tool; a function_call the assistant's tool_calls. Elements that have a
+ *              role and a content are taken as they are.
  *   Alpaca     {"instruction", "output"[, "input"][, "system"][, "history": [[question, answer]]]}
  *   text       {"text"}
+ * A conversation may have "tools", and "chat_template_kwargs" (an object of further variables for
+ * the template).
  *
  * Row semantics
  *   text       ids with the post-processor's specials, then EOS unless it is already last; every
@@ -40,10 +42,12 @@
  *              input if it is not empty; the assistant says output. Without one as
  *              prompt/completion, the prompt being the text that the Alpaca project trained with.
  *   mask_prompt: only the completion's (or every assistant turn's) tokens and its end token are
- *              targets; turns of weight 0 are not, and without mask_prompt are refused. A target is the token predicted; the first token of a row never is one.
+ *              targets; turns of weight 0 are not, and without mask_prompt are refused. Each turn
+ *              must then begin with its own generation prompt. A target is the token predicted; the
+ *              first token of a row never is one.
  *   .txt       one token stream cut at seq_max.
  * Rows longer than seq_max are cut (counted in stats). A line that is not JSON or not UTF-8, has no
- * known keys or the wrong types, or a row whose text, completion or every assistant turn is empty
+ * known keys or the wrong types, or content in parts that the template leaves out, or a row whose text, completion or every assistant turn is empty
  * or without targets fails with the file and line number (ST_FORMAT), unless a watch takes it. */
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
@@ -149,6 +153,7 @@ uint32_t dataset_identity(const struct dataset *d);
 struct dataset_part {
     const char *path, *kind; /* borrowed */
     bool stream;             /* a plain text: its rows are pieces, as long as seq_max lets them */
+    bool unmasked;           /* mask_prompt was asked for, and its rows have no prompt */
     double weight;
     size_t first, rows;
 };

@@ -7,8 +7,7 @@
 
 struct chat_job {
     struct dataset *d;
-    const struct json *messages, *tools;
-    size_t given; /* messages at the beginning that are not to be learned */
+    const struct conversation *c;
     int line;
     struct text whole;     /* the rendering of the whole conversation */
     struct ids begin, end; /* of each turn to be learned there */
@@ -19,16 +18,18 @@ struct chat_job {
 static enum status render(const struct chat_job *j, struct text *out, size_t count, bool prompt,
                           struct chat_spans *spans, struct fault *f)
 {
-    struct chat_options o = {
-        .add_generation_prompt = prompt, .may_be_empty = prompt, .now = j->d->o.now};
+    struct chat_options o = {.add_generation_prompt = prompt,
+                             .may_be_empty = prompt,
+                             .now = j->d->o.now,
+                             .extra = j->c->extra};
     struct json_doc *part = json_new_array();
     if (!part)
         return fault_nomem(f, "a conversation", 0);
-    const struct json *m = json_first(j->messages);
+    const struct json *m = json_first(j->c->messages);
     for (size_t i = 0; i < count; i++, m = json_next(m))
         json_add_copy(json_edit(part), NULL, m);
     struct fault why = {0};
-    enum status s = chat_render(j->d->o.chat, json_root(part), j->tools, &o, out, spans, &why);
+    enum status s = chat_render(j->d->o.chat, json_root(part), j->c->tools, &o, out, spans, &why);
     json_close(&part);
     if (s == ST_OK)
         return s;
@@ -92,7 +93,7 @@ static bool is_assistant(const struct json *message)
  * files. */
 static bool is_learned(const struct chat_job *j, const struct json *message, size_t i)
 {
-    return is_assistant(message) && i >= j->given &&
+    return is_assistant(message) && i >= j->c->given &&
            json_number(json_get(message, "weight"), 1) > 0;
 }
 
@@ -110,10 +111,32 @@ struct turn {
     struct text prompt, turn; /* messages[:i] with the generation prompt; messages[:i+1] */
 };
 
+/* What comes before the first message, where the template takes no conversation without one: up to
+ * the end of the generation prompt, which is what asking for one adds after that message. */
+static enum status begin_first(struct chat_job *j, struct turn *t, struct fault *f)
+{
+    enum status s = render(j, &t->turn, 1, false, NULL, f);
+    if (s == ST_OK)
+        s = render(j, &t->prompt, 1, true, NULL, f);
+    if (s != ST_OK)
+        return s;
+    size_t n = t->prompt.n > t->turn.n ? t->prompt.n - t->turn.n : 0;
+    const char *added = t->prompt.p + t->turn.n;
+    const char *at = n > 0 ? memmem(t->turn.p, t->turn.n, added, n) : NULL;
+    t->prompt.n = at ? (size_t)(at - t->turn.p) + n : 0;
+    if (at)
+        memcpy(t->prompt.p, t->turn.p, t->prompt.n);
+    t->turn.n = 0;
+    return at ? ST_OK : fault_set(f, ST_FORMAT, "no generation prompt");
+}
+
 static enum status render_turn(struct chat_job *j, struct turn *t, size_t i, struct fault *f)
 {
+    struct fault first = {0};
     t->prompt.n = t->turn.n = 0;
     enum status s = render(j, &t->prompt, i, true, NULL, f);
+    if (s == ST_FORMAT && i == 0 && begin_first(j, t, &first) == ST_OK)
+        s = ST_OK;
     if (s == ST_OK)
         s = render(j, &t->turn, i + 1, false, NULL, f);
     if (s == ST_OK && (t->turn.n < t->prompt.n ||
@@ -140,7 +163,8 @@ static enum status find_turns(struct chat_job *j, bool *prefix, struct fault *f)
     enum status s = ST_OK;
     size_t i = 0;
     *prefix = true;
-    for (const struct json *m = json_first(j->messages); s == ST_OK && m; m = json_next(m), i++) {
+    for (const struct json *m = json_first(j->c->messages); s == ST_OK && m;
+         m = json_next(m), i++) {
         if (!is_learned(j, m, i))
             continue;
         s = render_turn(j, &t, i, f);
@@ -161,7 +185,8 @@ static enum status turn_rows(struct chat_job *j, struct fault *f)
     struct turn t = {0};
     enum status s = ST_OK;
     size_t i = 0;
-    for (const struct json *m = json_first(j->messages); s == ST_OK && m; m = json_next(m), i++) {
+    for (const struct json *m = json_first(j->c->messages); s == ST_OK && m;
+         m = json_next(m), i++) {
         if (!is_learned(j, m, i))
             continue;
         s = render_turn(j, &t, i, f);
@@ -193,14 +218,56 @@ static enum status marked_row(struct chat_job *j, const struct chat_spans *spans
     return s == ST_OK ? dataset_add_row(j->d, &j->ids, &j->target, j->line, f) : s;
 }
 
+/* The longest stretch of a text that a template writes as it is, be it trimmed or made JSON. */
+static struct text plain_stretch(const char *text)
+{
+    struct text best = {0};
+    for (const char *p = text; *p; p++) {
+        size_t n = strcspn(p, " \t\r\n\"'\\<>&");
+        if (n > best.n)
+            best = (struct text){(char *)(uintptr_t)p, n, 0};
+        p += n;
+        if (!*p)
+            break;
+    }
+    return best;
+}
+
+/* Content in parts, whose text a template for plain strings leaves out without a word. */
+static enum status check_parts(const struct chat_job *j, struct fault *f)
+{
+    for (const struct json *m = json_first(j->c->messages); m; m = json_next(m)) {
+        const struct json *content = json_get(m, "content");
+        if (json_kind(content) != JSON_ARRAY)
+            continue;
+        for (const struct json *part = json_first(content); part; part = json_next(part)) {
+            const char *text = json_string(json_get(part, "text"));
+            struct text has = plain_stretch(text ? text : "");
+            if (has.n > 0 && !memmem(j->whole.p, j->whole.n, has.p, has.n))
+                return dataset_wrong(j->d, j->line,
+                                     "has content in parts, and the chat template leaves them out",
+                                     "make \"content\" one string", f);
+        }
+    }
+    return ST_OK;
+}
+
 static enum status chat_rows(struct chat_job *j, bool all, struct fault *f)
 {
     struct chat_spans spans = {0};
-    bool marked = all && chat_has_generation(j->d->o.chat, j->tools), prefix = true;
-    enum status s = render(j, &j->whole, json_count(j->messages), false,
+    struct fault why = {0};
+    bool marked = all && chat_has_generation(j->d->o.chat, j->c->tools), prefix = true;
+    enum status s = render(j, &j->whole, json_count(j->c->messages), false,
                            marked && j->d->o.mask_prompt ? &spans : NULL, f);
-    if (s == ST_OK && !marked)
-        s = find_turns(j, &prefix, f);
+    if (s == ST_OK)
+        s = check_parts(j, f);
+    if (s == ST_OK && !marked && find_turns(j, &prefix, &why) != ST_OK) {
+        prefix = true; /* where everything is learned, nobody needs to know the turns */
+        if (j->d->o.mask_prompt || why.code == ST_NOMEM) {
+            *f = why;
+            s = f->code;
+        }
+    }
     if (s == ST_OK)
         s = marked ? marked_row(j, &spans, f) : prefix ? whole_row(j, f) : turn_rows(j, f);
     chat_spans_free(&spans);
@@ -213,13 +280,17 @@ static enum status chat_rows(struct chat_job *j, bool all, struct fault *f)
     return s;
 }
 
-/* A turn says something when its content is not empty or it calls a tool. */
+/* A turn says something when its content, or whatever else it has (tool_calls, reasoning_content,
+ * …), is not empty. */
 static bool says_something(const struct json *m)
 {
-    const struct json *content = json_get(m, "content");
-    const char *text = json_string(content);
-    return (text && text[0] != '\0') || json_count(content) > 0 ||
-           json_count(json_get(m, "tool_calls")) > 0;
+    for (const struct json *v = json_first(m); v; v = json_next(v)) {
+        const char *text = json_string(v), *key = json_key(v);
+        if (strcmp(key, "role") != 0 && strcmp(key, "name") != 0 &&
+            ((text && text[0] != '\0') || json_first(v)))
+            return true;
+    }
+    return false;
 }
 
 /* *all: whether every turn of the assistant is to be learned; *any: whether one is that says
@@ -229,7 +300,7 @@ static enum status look_through(const struct chat_job *j, bool *all, bool *any, 
     size_t i = 0;
     *all = true;
     *any = false;
-    for (const struct json *m = json_first(j->messages); m; m = json_next(m), i++) {
+    for (const struct json *m = json_first(j->c->messages); m; m = json_next(m), i++) {
         const struct json *weight = json_get(m, "weight");
         double w = json_number(weight, json_kind(weight) == JSON_NULL ? 1 : -1);
         if (json_kind(m) != JSON_OBJECT || !json_string(json_get(m, "role")))
@@ -247,19 +318,18 @@ static enum status look_through(const struct chat_job *j, bool *all, bool *any, 
     return ST_OK;
 }
 
-enum status dataset_add_chat(struct dataset *d, const struct json *messages, size_t given,
-                             const struct json *tools, int line, struct fault *f)
+enum status dataset_add_chat(struct dataset *d, const struct conversation *c, int line,
+                             struct fault *f)
 {
-    struct chat_job j = {
-        .d = d, .messages = messages, .given = given, .tools = tools, .line = line};
+    struct chat_job j = {.d = d, .c = c, .line = line};
     bool all, any;
-    if (json_kind(messages) == JSON_ARRAY && !json_first(messages))
+    if (json_kind(c->messages) == JSON_ARRAY && !json_first(c->messages))
         return dataset_targetless(d, line, "has no list of messages, and so no target to train on",
                                   "remove the line, or give it an assistant message", f);
-    if (json_kind(messages) != JSON_ARRAY)
+    if (json_kind(c->messages) != JSON_ARRAY)
         return dataset_wrong(d, line, "has no list of messages",
                              "\"messages\" is a list of {role, content}", f);
-    if (json_whole(messages, f) != ST_OK || look_through(&j, &all, &any, f) != ST_OK)
+    if (json_whole(c->messages, f) != ST_OK || look_through(&j, &all, &any, f) != ST_OK)
         return f->code;
     if (!any)
         return dataset_targetless(d, line,

@@ -258,18 +258,26 @@ static enum status next_weight(double *w, struct finding *g, struct fault *f)
         return bad_weights(g, f);
     *w = strtod(g->weights, &end);
     if (end == g->weights || (*end != ',' && *end != '\0') || !isfinite(*w) || *w <= 0 ||
-        *w > DATASET_WEIGHT_MAX)
-        return bad_weights(g, f);
+        *w > DATASET_WEIGHT_MAX) {
+        fault_set(f, ST_RANGE, "--data-weights: \"%.*s\" is not a number above 0 and at most %d",
+                  (int)strcspn(g->weights, ","), g->weights, DATASET_WEIGHT_MAX);
+        return fault_remedy(f, "2 takes each row of a file twice a pass, 0.5 every other row");
+    }
     g->weights = *end == ',' ? end + 1 : NULL;
     return ST_OK;
 }
 
 static enum status find_path(void *ctx, const char *path, size_t i, struct fault *f)
 {
+    static const char *const valid[] = {"valid", "validation", "val", "dev"};
     struct finding *g = ctx;
     double weight;
     enum file_kind kind = file_kind(path);
     (void)i;
+    if (path[0] == '\0') {
+        fault_set(f, ST_ABSENT, "--data has an empty name between its commas");
+        return fault_remedy(f, "take the comma out that nothing stands before or after");
+    }
     if (kind == FILE_ABSENT) {
         fault_set(f, ST_ABSENT, "%s: there is no such file or folder", path);
         return fault_remedy(f, "--data takes a .jsonl or .txt file, or a folder with train.jsonl");
@@ -279,7 +287,10 @@ static enum status find_path(void *ctx, const char *path, size_t i, struct fault
         return add_path(&g->train, strdup(path), weight, f);
     if (s == ST_OK)
         s = add_split(&g->train, path, "train", weight, f);
-    return s == ST_OK ? add_split(&g->valid, path, "valid", 1, f) : s;
+    size_t before = g->valid.n;
+    for (size_t k = 0; s == ST_OK && k < sizeof valid / sizeof *valid && g->valid.n == before; k++)
+        s = add_split(&g->valid, path, valid[k], 1, f);
+    return s;
 }
 
 enum status dataset_find(struct dataset_list *train, struct dataset_list *valid, const char *paths,

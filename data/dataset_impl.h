@@ -49,10 +49,25 @@ enum status dataset_encode(const struct dataset *d, struct ids *ids, struct ids 
 /* Tokenizes one parsed line and appends its row or rows (dataset_kind.c). */
 enum status dataset_add_line(struct dataset *d, const struct json *root, int line, struct fault *f);
 
-/* A conversation, through the template: its row, or its rows (dataset_chat.c). The first `given`
- * messages are a prompt: with mask_prompt, nothing of them is a target. */
-enum status dataset_add_chat(struct dataset *d, const struct json *messages, size_t given,
-                             const struct json *tools, int line, struct fault *f);
+struct conversation {
+    const struct json *messages, *tools;
+    const struct json *extra; /* further variables for the template, or NULL */
+    size_t given;             /* messages that are a prompt: with mask_prompt, no targets */
+};
+
+/* A conversation, through the template: its row, or its rows (dataset_chat.c). */
+enum status dataset_add_chat(struct dataset *d, const struct conversation *c, int line,
+                             struct fault *f);
+
+/* Kinds of rows (dataset_conversations.c). */
+enum status dataset_messages_row(struct dataset *d, const struct json *root, int line,
+                                 struct fault *f);
+enum status dataset_pair_of_messages(struct dataset *d, const struct json *root, int line,
+                                     struct fault *f);
+enum status dataset_sharegpt_row(struct dataset *d, const struct json *root, int line,
+                                 struct fault *f);
+/* A row's "system" as a first message. */
+void dataset_add_system(struct json_doc *messages, const struct json *root);
 
 /* Marks tokens [from, to) of a row as targets (1) or not (0), growing the marks as needed. */
 enum status dataset_mark(struct text *target, size_t from, size_t to, char value, struct fault *f);

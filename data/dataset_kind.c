@@ -72,58 +72,10 @@ static enum status plain_pair(struct dataset *d, const char *prompt, const char 
 }
 
 /* Adds what was built as a conversation; frees it. */
-static enum status add_built(struct dataset *d, struct json_doc *doc, const struct json *tools,
-                             int line, struct fault *f)
+static enum status add_built(struct dataset *d, struct json_doc *doc, int line, struct fault *f)
 {
-    enum status s = dataset_add_chat(d, json_root(doc), 0, tools, line, f);
-    json_close(&doc);
-    return s;
-}
-
-/* ---- conversations --------------------------------------------------------------------------- */
-
-/* A row's tools: a list, or a string that holds one in JSON, as many datasets have it; null and an
- * empty string are none. *parsed, if it is not NULL, owns them. */
-static enum status find_tools(const struct json **tools, struct json_doc **parsed,
-                              const struct dataset *d, const struct json *root, int line,
-                              struct fault *f)
-{
-    const struct json *found = json_get(root, "tools");
-    const char *text = json_string(found);
-    struct fault why = {0};
-    *tools = NULL;
-    if (json_kind(found) == JSON_NULL || (text && text[0] == '\0'))
-        return ST_OK;
-    if (text && json_parse(parsed, text, strlen(text), "tools", &why) == ST_NOMEM) {
-        *f = why;
-        return f->code;
-    }
-    *tools = text ? json_root(*parsed) : found;
-    if (why.code == ST_OK && text && json_kind(*tools) == JSON_NULL)
-        *tools = NULL;
-    else if (why.code != ST_OK || json_kind(*tools) != JSON_ARRAY)
-        return dataset_wrong(d, line,
-                             why.code != ST_OK ? "has tools that are not JSON"
-                                               : "has tools that are no list",
-                             "\"tools\" is a list, or a string that holds one", f);
-    return ST_OK;
-}
-
-/* A prompt and a completion that are lists of messages, as TRL has them. */
-static enum status conversation_pair(struct dataset *d, const struct json *root, int line,
-                                     struct fault *f)
-{
-    const struct json *parts[2] = {json_get(root, "prompt"), json_get(root, "completion")}, *tools;
-    struct json_doc *parsed = NULL, *doc = json_new_array();
-    if (!doc)
-        return fault_nomem(f, "a conversation", 0);
-    for (int i = 0; i < 2; i++)
-        for (const struct json *m = json_first(parts[i]); m; m = json_next(m))
-            json_add_copy(json_edit(doc), NULL, m);
-    enum status s = find_tools(&tools, &parsed, d, root, line, f);
-    if (s == ST_OK)
-        s = dataset_add_chat(d, json_root(doc), json_count(parts[0]), tools, line, f);
-    json_close(&parsed);
+    struct conversation c = {.messages = json_root(doc)};
+    enum status s = dataset_add_chat(d, &c, line, f);
     json_close(&doc);
     return s;
 }
@@ -134,7 +86,7 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
     const char *completion = json_string(json_get(root, "completion"));
     if (json_kind(json_get(root, "prompt")) == JSON_ARRAY &&
         json_kind(json_get(root, "completion")) == JSON_ARRAY)
-        return conversation_pair(d, root, line, f);
+        return dataset_pair_of_messages(d, root, line, f);
     if (!prompt || !completion)
         return dataset_wrong(
             d, line, "has a prompt and a completion that are not both strings",
@@ -151,85 +103,7 @@ static enum status pair_row(struct dataset *d, const struct json *root, int line
         return fault_nomem(f, "a conversation", 0);
     chat_add(doc, "user", prompt);
     chat_add(doc, "assistant", completion);
-    return add_built(d, doc, NULL, line, f);
-}
-
-static enum status messages_row(struct dataset *d, const struct json *root, int line,
-                                struct fault *f)
-{
-    const struct json *tools;
-    struct json_doc *parsed = NULL;
-    enum status s = find_tools(&tools, &parsed, d, root, line, f);
-    if (s == ST_OK)
-        s = dataset_add_chat(d, json_get(root, "messages"), 0, tools, line, f);
-    json_close(&parsed);
-    return s;
-}
-
-static const char *sharegpt_role(const char *from)
-{
-    static const char *const names[][2] = {
-        {"human", "user"},      {"user", "user"},        {"gpt", "assistant"},
-        {"system", "system"},   {"tool", "tool"},        {"assistant", "assistant"},
-        {"function", "tool"},   {"observation", "tool"}, {"chatgpt", "assistant"},
-        {"model", "assistant"}, {"bing", "assistant"},   {"bard", "assistant"},
-    };
-    for (size_t i = 0; from && i < sizeof names / sizeof *names; i++)
-        if (strcmp(from, names[i][0]) == 0)
-            return names[i][1];
-    return NULL;
-}
-
-static enum status sharegpt_turn(struct dataset *d, struct json_doc *doc, const struct json *m,
-                                 int line, struct fault *f)
-{
-    const char *from = json_string(json_get(m, "from")), *value = json_string(json_get(m, "value"));
-    const char *role = sharegpt_role(from);
-    if (!from && json_string(json_get(m, "role"))) {
-        json_add_copy(json_edit(doc), NULL, m);
-        return ST_OK;
-    }
-    if (!from || !value)
-        return dataset_wrong(d, line, "has a turn without \"from\" and \"value\"",
-                             "each turn is {\"from\": \"human\" or \"gpt\", \"value\": \"…\"}", f);
-    if (!role) {
-        fault_set(f, ST_FORMAT, "%s: line %d has a turn from \"%.40s\", which is nobody known",
-                  d->path, line, from);
-        return fault_remedy(f, "turns are from human, gpt, system or tool");
-    }
-    chat_add(doc, role, value);
-    return ST_OK;
-}
-
-/* A "system" beside the turns is their first message. */
-static void add_system(struct json_doc *doc, const struct json *root)
-{
-    const char *system = json_string(json_get(root, "system"));
-    if (system && system[0] != '\0')
-        chat_add(doc, "system", system);
-}
-
-static enum status sharegpt_row(struct dataset *d, const struct json *root, int line,
-                                struct fault *f)
-{
-    const struct json *turns = json_get(root, "conversations"), *tools = NULL;
-    struct json_doc *parsed = NULL;
-    if (json_kind(turns) != JSON_ARRAY)
-        return dataset_wrong(d, line, "has conversations that are no list",
-                             "\"conversations\" is a list of {from, value}", f);
-    struct json_doc *doc = json_new_array();
-    enum status s = doc ? ST_OK : fault_nomem(f, "a conversation", 0);
-    if (s == ST_OK)
-        s = find_tools(&tools, &parsed, d, root, line, f);
-    if (s == ST_OK)
-        add_system(doc, root);
-    for (const struct json *m = json_first(turns); s == ST_OK && m; m = json_next(m))
-        s = sharegpt_turn(d, doc, m, line, f);
-    if (s == ST_OK)
-        s = dataset_add_chat(d, json_root(doc), 0, tools, line, f);
-    json_close(&doc);
-    json_close(&parsed);
-    return s;
+    return add_built(d, doc, line, f);
 }
 
 /* ---- Alpaca ---------------------------------------------------------------------------------- */
@@ -271,7 +145,7 @@ static enum status alpaca_chat(struct dataset *d, const struct alpaca *a, int li
     struct json_doc *doc = json_new_array();
     enum status s = doc ? ST_OK : fault_nomem(f, "a conversation", 0);
     if (s == ST_OK)
-        add_system(doc, a->root);
+        dataset_add_system(doc, a->root);
     for (const struct json *h = json_first(a->history); s == ST_OK && h; h = json_next(h)) {
         const char *question = json_string(json_first(h));
         const char *answer = question ? json_string(json_next(json_first(h))) : NULL;
@@ -289,7 +163,7 @@ static enum status alpaca_chat(struct dataset *d, const struct alpaca *a, int li
     if (s == ST_OK) {
         chat_add(doc, "user", user.p);
         chat_add(doc, "assistant", a->output);
-        s = add_built(d, doc, NULL, line, f);
+        s = add_built(d, doc, line, f);
     } else {
         json_close(&doc);
     }
@@ -324,8 +198,8 @@ static const struct kind {
     row_fn *add;
 } kinds[] = {
     {"prompt/completion", "prompt", "completion", pair_row},
-    {"messages", "messages", "messages", messages_row},
-    {"ShareGPT", "conversations", "conversations", sharegpt_row},
+    {"messages", "messages", "messages", dataset_messages_row},
+    {"ShareGPT", "conversations", "conversations", dataset_sharegpt_row},
     {"Alpaca", "instruction", "output", alpaca_row},
     {"text", "text", "text", text_row},
 };

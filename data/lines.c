@@ -31,12 +31,6 @@ struct lines {
     unsigned char raw[CHUNK], out[CHUNK];
 };
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && memcmp(s + n - m, end, m) == 0;
-}
-
 static enum status not_whole(const struct lines *l, const char *what, struct fault *f)
 {
     fault_set(f, ST_FORMAT, "%s is not a whole gzip file: %s", l->path, what);
@@ -125,7 +119,7 @@ static enum status begin(struct lines *l, struct fault *f)
         s = fill(l, &ended, f);
     if (s == ST_OK && l->buf.n >= 3 && memcmp(l->buf.p, "\xEF\xBB\xBF", 3) == 0)
         l->at = 3;
-    if (s != ST_OK || !(ends_with(l->path, ".json") || ends_with(l->path, ".json.gz")))
+    if (s != ST_OK || !(text_ends(l->path, ".json") || text_ends(l->path, ".json.gz")))
         return s;
     const char *p = l->buf.p + l->at;
     size_t n = l->buf.n - l->at, i = 0;
@@ -159,7 +153,7 @@ static enum status open_any(struct lines **out, const char *path, const void *by
     else if (s == ST_OK && l->size >= 2)
         s = file_pread(l->fd, magic, 2, 0, path, f);
     l->zipped = magic[0] == 0x1f && magic[1] == 0x8b;
-    if (s == ST_OK && !l->zipped && ends_with(path, ".gz"))
+    if (s == ST_OK && !l->zipped && text_ends(path, ".gz"))
         s = not_whole(l, "it does not begin as one", f);
     if (s == ST_OK && l->zipped) {
         l->inflating = inflateInit2(&l->z, MAX_WBITS + 16) == Z_OK;

@@ -152,6 +152,26 @@ static void test_train_warns(void **state)
 
 /* A base whose template never emits what the model stops at: train says so and goes on, unless it
  * is to be strict; audit exits 1. */
+/* A mask that masks nothing is told. */
+static void test_nothing_to_mask(void **state)
+{
+    const char *data = program_file("unmasked.jsonl");
+    (void)state;
+    program_text(data, "{\"text\": \"A lamp.\"}\n{\"text\": \"Two lamps.\"}\n");
+    for (int mask = 0; mask < 2; mask++) {
+        WICK("audit", BASE, "--data", data, "--tokens-per-second", "9", "--json", "--mask-prompt",
+             mask ? "true" : "false");
+        struct json_doc *doc = program_json();
+        const struct json *g = finding(doc, "unmasked");
+        assert_true(json_number(json_get(g, "count"), 0) == 2 * mask);
+        json_close(&doc);
+    }
+    WICK("train", "--model", BASE, "--data", data, "--output", program_file("unmasked"), "--iters",
+         "1", "--mask-prompt", "--device", "cpu");
+    program_done();
+    program_notes("--mask-prompt does nothing for 2 rows");
+}
+
 static void test_strict(void **state)
 {
     const char *folder = program_checkpoint("endless"), *base = program_file("endless.h5");
@@ -315,11 +335,12 @@ static void test_resume(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_for_people),   cmocka_unit_test(test_what_trains_wrongly),
-        cmocka_unit_test(test_for_machines), cmocka_unit_test(test_untrained_embedding),
-        cmocka_unit_test(test_train_warns),  cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_strict),       cmocka_unit_test(test_colors),
-        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_two_beginnings),
+        cmocka_unit_test(test_for_people),      cmocka_unit_test(test_what_trains_wrongly),
+        cmocka_unit_test(test_for_machines),    cmocka_unit_test(test_untrained_embedding),
+        cmocka_unit_test(test_train_warns),     cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_nothing_to_mask), cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_colors),          cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_two_beginnings),
     };
     return program_run("audit_command", tests);
 }

@@ -103,7 +103,14 @@ static void test_eval_modes(void **state)
     assert_string_equal(json_string(json_get(json_root(doc), "mode")),
                         "rows"); /* the default for JSONL */
     assert_true(program_number(doc, "tokens") > 0 && all > 0);
+    assert_true(program_number(doc, "cut_rows") == 0 && program_number(doc, "cut_tokens") == 0);
     json_close(&doc);
+    WICK("eval", BASE, "--data", task, "--max-seq-length", "20", "--json");
+    doc = program_json();
+    assert_true(program_number(doc, "cut_rows") > 10);
+    assert_true(program_number(doc, "cut_tokens") > 10 * program_number(doc, "cut_rows"));
+    json_close(&doc);
+    program_notes("rows are longer than 20 tokens and cut: ");
     WICK("eval", BASE, "--data", text);
     program_done();
     program_says("mode blocks"); /* the default for text */
@@ -250,6 +257,7 @@ static void test_tokenize(void **state)
 static void test_tokenize_rows(void **state)
 {
     const char *data = program_file("rows.jsonl");
+    char both[1024];
     (void)state;
     program_text(data, "{\"prompt\": \"Who?\", \"completion\": \"Ned.\"}\n\n"
                        "{\"prompt\": \"Where?\", \"completion\": \"At the door.\"}\n");
@@ -277,6 +285,12 @@ static void test_tokenize_rows(void **state)
     WICK("tokenize", BASE, "--data", data, "--mask-prompt");
     program_done();
     program_says("row 1 (line 3): ");
+    snprintf(both, sizeof both, "%s,%s", data, data);
+    WICK("tokenize", BASE, "--data", both, "--max-seq-length", "4");
+    program_done();
+    program_says("row 3 (line 3): 4 tokens, ");
+    program_says(" tokens more are cut\n");
+    program_notes("4 rows are longer than 4 tokens and cut");
 }
 
 /* ---- the machine ----------------------------------------------------------------------------- */

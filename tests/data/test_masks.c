@@ -201,6 +201,86 @@ static void like_gemma(void **state)
     tear_down(&s);
 }
 
+/* A conversation that the assistant begins, by a template that takes none without a message. */
+static void begun_by_the_assistant(void **state)
+{
+    static const char jinja[] =
+        "{% if messages[0].role != 'system' %}<s>be nice</s>{% endif %}"
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}";
+    static const char line[] =
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"A\"},{\"role\":\"user\",\"content\":"
+        "\"r\"},{\"role\":\"assistant\",\"content\":\"BC\"}]}";
+    (void)state;
+    assert_rows(jinja, line, true, "<s>be nice$<assistant>{A$}<user>r$<assistant>{BC$}|");
+    assert_rows(jinja, line, false, "<{s>be nice$<assistant>A$<user>r$<assistant>BC$}|");
+}
+
+/* Where turns do not begin with their own generation prompt, they cannot be told from the rest; nobody
+ * needs to know them where everything is learned. */
+static void like_nemo(void **state)
+{
+    static const char jinja[] =
+        "{% for m in messages %}{% if m.role == 'user' %}[INST]"
+        "{% if loop.last %}system:{% endif %}{{ m.content }}[/INST]"
+        "{% elif m.role == 'assistant' %}{{ m.content }}</s>{% endif %}{% endfor %}";
+    struct setup s = {0};
+    (void)state;
+    assert_rows(jinja, two_turns, false, "[{INST]q[/INST]A$[INST]r[/INST]BC$}|");
+    make_tokenizer(&s, jinja);
+    s.o.mask_prompt = true;
+    assert_refused(&s, "m.jsonl", two_turns, "does not begin assistant message 2 with its own");
+    tear_down(&s);
+}
+
+/* Content in parts is refused where the template, meant for strings, drops it. */
+static void content_in_parts(void **state)
+{
+    static const char line[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\" the q\"}]},"
+        "{\"role\":\"assistant\",\"content\":\"A\"}]}";
+    static const char strings[] =
+        "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}{% endif "
+        "%}"
+        "</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+    static const char parts[] =
+        "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}"
+        "{% else %}{{ m.content[0].text | trim }}{% endif %}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}";
+    struct setup s = {0};
+    (void)state;
+    make_tokenizer(&s, strings);
+    assert_refused(&s, "m.jsonl", line, "content in parts");
+    tear_down(&s);
+    assert_rows(parts, line, true, "<user>the q$<assistant>{A$}|");
+}
+
+/* What a row has for its template beside messages; an answer that is all reasoning. */
+static void variables_of_a_row(void **state)
+{
+    static const char jinja[] =
+        "{% for m in messages %}<{{ m.role }}>{% if m.reasoning_content %}({{ m.reasoning_content "
+        "}})"
+        "{% endif %}{{ m.content }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% if short %}!{% endif %}{% endif %}";
+    static const char line[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":"
+        "\"!\",\"reasoning_content\":\"\"}],\"chat_template_kwargs\":{\"short\":true}}";
+    struct setup s = {0};
+    (void)state;
+    assert_rows(jinja, line, true, "<user>q$<assistant>!{$}|");
+    assert_rows(jinja,
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+                "\"content\":\"\",\"reasoning_content\":\"R\"}],\"chat_template_kwargs\":null}",
+                true, "<user>q$<assistant>{(R)$}|");
+    make_tokenizer(&s, jinja);
+    assert_refused(&s, "m.jsonl",
+                   "{\"messages\":[{\"role\":\"assistant\",\"content\":\"A\"}],"
+                   "\"chat_template_kwargs\":[]}",
+                   "chat_template_kwargs");
+    tear_down(&s);
+}
+
 /* ---- turns that are not to be learned --------------------------------------------------------- */
 
 /* A prompt and a completion of messages, as TRL has them: what the assistant said before is given. */
@@ -273,6 +353,10 @@ int main(void)
         TEST(like_qwen3),
         TEST(like_phi3),
         TEST(like_gemma),
+        TEST(begun_by_the_assistant),
+        TEST(like_nemo),
+        TEST(content_in_parts),
+        TEST(variables_of_a_row),
         TEST(conversational_pairs),
         TEST(weights_of_turns),
     };
