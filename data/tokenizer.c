@@ -44,7 +44,7 @@ static enum status json_open(struct tokenizer *t, const struct json *root, const
     return added_read(t, json_get(root, "added_tokens"), where, f);
 }
 
-static enum status file_open(struct tokenizer *t, const struct blob *b,
+static enum status file_open(struct tokenizer *t, const struct blob *b, const struct blobs *files,
                              const struct tokensources *s, struct fault *f)
 {
     struct json_doc *doc = NULL;
@@ -52,9 +52,9 @@ static enum status file_open(struct tokenizer *t, const struct blob *b,
         return f->code;
     enum status st = json_open(t, json_root(doc), b->name, f);
     json_close(&doc);
-    if (st == ST_OK)
-        st = tokenroles_add(t, s, f);
-    return st;
+    if (st != ST_OK || tokenfiles_add(t, files, s, f) != ST_OK || tokenroles_add(t, s, f) != ST_OK)
+        return f->code;
+    return tokenswitches_prefix(t, s, f);
 }
 
 static enum status ids_check(const struct ids *ids, const struct tokenizer *t, const char *where,
@@ -80,7 +80,8 @@ static enum status any_open(struct tokenizer *t, const struct blobs *files, stru
         return fault_remedy(f, "save the tokenizer with transformers (save_pretrained), which "
                                "writes tokenizer.json");
     }
-    if ((b ? file_open(t, b, s, f) : tokenfiles_open(t, files, s, f)) != ST_OK ||
+    if (tokenswitches_check(s, f) != ST_OK ||
+        (b ? file_open(t, b, files, s, f) : tokenfiles_open(t, files, s, f)) != ST_OK ||
         added_index(&t->added, &t->normalizer, where, f) != ST_OK ||
         ids_check(&t->post.before, t, where, f) != ST_OK ||
         ids_check(&t->post.after, t, where, f) != ST_OK)

@@ -78,14 +78,15 @@ static enum status added_read(struct tokenizer *t, const struct json *object,
         struct added_token token = {.content = content, .n = strlen(content)};
         token.special = role_names(s, content);
         token.normalized = !token.special;
-        st = tokenroles_add_token(t, &token, list.p[i].id, where, f);
+        if (!added_find(&t->added, content, token.n))
+            st = tokenroles_add_token(t, &token, list.p[i].id, where, f);
     }
     tokenlist_close(&list);
     return st;
 }
 
-static enum status added_open_file(struct tokenizer *t, const struct blobs *files,
-                                   const struct tokensources *s, struct fault *f)
+enum status tokenfiles_add(struct tokenizer *t, const struct blobs *files,
+                           const struct tokensources *s, struct fault *f)
 {
     const struct blob *b = blobs_find(files, "added_tokens.json");
     struct json_doc *doc = NULL;
@@ -141,7 +142,7 @@ enum status tokenfiles_open(struct tokenizer *t, const struct blobs *files, stru
     s->eos = c->eos;
     s->pad = c->pad;
     added_open(&t->added, &t->bpe.vocab);
-    if (added_open_file(t, files, s, f) != ST_OK || tokenroles_add(t, s, f) != ST_OK)
+    if (tokenfiles_add(t, files, s, f) != ST_OK || tokenroles_add(t, s, f) != ST_OK)
         return f->code;
     tokenroles_find(t, s);
     return post_open(t, s->config, f);

@@ -40,6 +40,17 @@ void tokensources_close(struct tokensources *s);
  * tokenizer_config.json, else special_tokens_map.json, else the class; NULL if none. */
 const char *tokensources_special(const struct tokensources *s, const char *role);
 
+/* The same of added_tokens.json, where no added_tokens_decoder speaks instead. */
+enum status tokenfiles_add(struct tokenizer *t, const struct blobs *files,
+                           const struct tokensources *s, struct fault *f);
+
+/* tokenizer_config.json's add_prefix_space over a tokenizer.json. */
+enum status tokenswitches_prefix(struct tokenizer *t, const struct tokensources *s,
+                                 struct fault *f);
+
+/* Refuses what transformers would do and this tokenizer does not: split_special_tokens. */
+enum status tokenswitches_check(const struct tokensources *s, struct fault *f);
+
 /* The first of additional_special_tokens, or NULL; json_next gives the others. */
 const struct json *tokensources_additional(const struct tokensources *s);
 
@@ -57,7 +68,7 @@ enum status tokenlist_open(struct tokenlist *list, const struct json *object, bo
 void tokenlist_close(struct tokenlist *list);
 
 /* Makes added tokens of those in tokenizer_config.json that the tokenizer has not got yet:
- * added_tokens_decoder, then the special tokens by role that the vocabulary knows. */
+ * added_tokens_decoder, then the special tokens by role, then the lists of extra ones. */
 enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, struct fault *f);
 
 /* Fills bos and eos. */

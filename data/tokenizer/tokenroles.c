@@ -49,18 +49,24 @@ const struct json *tokensources_additional(const struct tokensources *s)
     return json_kind(list) == JSON_ARRAY ? json_first(list) : NULL;
 }
 
-const char *tokensources_special(const struct tokensources *s, const char *role)
+/* What the class says of a role; NULL where there is a tokenizer.json. */
+static const char *of_class(const struct tokensources *s, const char *role)
 {
-    const struct json *told = json_get(s->config, role);
-    if (!told)
-        told = json_get(s->map, role);
-    if (told || !s->by_class)
-        return tokenizer_content(told);
+    if (!s->by_class)
+        return NULL;
     if (strcmp(role, "bos_token") == 0)
         return s->bos;
     if (strcmp(role, "pad_token") == 0)
         return s->pad;
     return strcmp(role, "eos_token") == 0 || strcmp(role, "unk_token") == 0 ? s->eos : NULL;
+}
+
+const char *tokensources_special(const struct tokensources *s, const char *role)
+{
+    const struct json *told = json_get(s->config, role);
+    if (!told)
+        told = json_get(s->map, role);
+    return told ? tokenizer_content(told) : of_class(s, role);
 }
 
 /* ---- lists by id ------------------------------------------------------------------------------ */
@@ -160,33 +166,63 @@ static enum status decoder_add(struct tokenizer *t, const struct json *object, s
     return st;
 }
 
-/* A token that some role names is special. One that a tokenizer.json does not know is left out,
- * because the model has no row for it. */
-static enum status special_add(struct tokenizer *t, const struct tokensources *s,
-                               const char *content, struct fault *f)
+/* A token that is special by what the files call it: a string, or an object with its properties. As
+ * in transformers it gets the next id if nobody has given it one. */
+static enum status special_add(struct tokenizer *t, const struct json *v, const char *content,
+                               const char *where, struct fault *f)
 {
-    size_t n = content ? strlen(content) : 0;
-    if (n == 0 || added_find(&t->added, content, n) ||
-        (!s->by_class && vocab_find(&t->bpe.vocab, content, n) < 0))
+    struct added_token token = {.content = content, .n = content ? strlen(content) : 0};
+    if (token.n == 0 || added_find(&t->added, content, token.n))
         return ST_OK;
-    struct added_token token = {.content = content, .n = n, .special = true};
-    return added_add(&t->added, &token, NULL, "tokenizer_config.json", f);
+    if (json_kind(v) == JSON_OBJECT &&
+        (json_opt_bool(&token.single_word, v, "single_word", where, f) != ST_OK ||
+         json_opt_bool(&token.lstrip, v, "lstrip", where, f) != ST_OK ||
+         json_opt_bool(&token.rstrip, v, "rstrip", where, f) != ST_OK ||
+         json_opt_bool(&token.normalized, v, "normalized", where, f) != ST_OK))
+        return f->code;
+    token.special = true;
+    return added_add(&t->added, &token, NULL, where, f);
+}
+
+/* extra_special_tokens by name, or a list of them. */
+static enum status specials_add(struct tokenizer *t, const struct json *list, const char *where,
+                                struct fault *f)
+{
+    enum status st = ST_OK;
+    if (json_kind(list) == JSON_ARRAY || json_kind(list) == JSON_OBJECT)
+        for (const struct json *m = json_first(list); m && st == ST_OK; m = json_next(m))
+            st = special_add(t, m, tokenizer_content(m), where, f);
+    return st;
+}
+
+static enum status lists_add(struct tokenizer *t, const struct json *from, const char *where,
+                             struct fault *f)
+{
+    enum status st = specials_add(t, json_get(from, "extra_special_tokens"), where, f);
+    return st == ST_OK ? specials_add(t, json_get(from, "additional_special_tokens"), where, f)
+                       : st;
 }
 
 enum status tokenroles_add(struct tokenizer *t, const struct tokensources *s, struct fault *f)
 {
     static const char *const roles[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                         "pad_token", "cls_token", "mask_token"};
+    const char *where = "tokenizer_config.json";
     const struct json *decoder = json_get(s->config, "added_tokens_decoder");
+    const struct json *map = json_kind(decoder) == JSON_OBJECT ? NULL : s->map;
     if (json_kind(decoder) == JSON_OBJECT && decoder_add(t, decoder, f) != ST_OK)
         return f->code;
-    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
-        if (special_add(t, s, tokensources_special(s, roles[i]), f) != ST_OK)
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        const struct json *v = json_get(s->config, roles[i]);
+        if (!v)
+            v = json_get(map, roles[i]);
+        const char *content = v ? tokenizer_content(v) : of_class(s, roles[i]);
+        if (special_add(t, v, content, where, f) != ST_OK)
             return f->code;
-    for (const struct json *m = tokensources_additional(s); m; m = json_next(m))
-        if (special_add(t, s, tokenizer_content(m), f) != ST_OK)
-            return f->code;
-    return ST_OK;
+    }
+    if (lists_add(t, s->config, where, f) != ST_OK)
+        return f->code;
+    return lists_add(t, map, "special_tokens_map.json", f);
 }
 
 /* ---- roles ------------------------------------------------------------------------------------ */

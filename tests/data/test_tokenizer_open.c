@@ -30,11 +30,11 @@ static void test_roles(void **state)
     assert_int_equal(tokenizer_bos(t), 5);
     assert_int_equal(tokenizer_eos(t), 3);
     assert_true(tokenizer_adds_bos(t));
-    assert_int_equal(tokenizer_size(t), 6);
+    assert_int_equal(tokenizer_size(t), 7);
     assert_int_equal(tokenizer_id(t, "ab"), 2);
     assert_int_equal(tokenizer_id(t, "abc"), -1);
     assert_string_equal(tokenizer_piece(t, 5), "<s>");
-    assert_null(tokenizer_piece(t, 6));
+    assert_null(tokenizer_piece(t, 7));
     assert_null(tokenizer_piece(t, -1));
     assert_true(tokenizer_is_special(t, 5) && tokenizer_is_special(t, 3));
     assert_false(tokenizer_is_special(t, 2) || tokenizer_is_special(t, 99));
