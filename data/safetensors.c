@@ -74,10 +74,26 @@ static enum status join_shards(struct safetensors *st, const char *path, struct 
     return ST_OK;
 }
 
-static const char *base_name(const char *path)
+/* Appends a name relative to the index's folder, without "." parts, so that a file has one name.
+ * Nothing outside of the folder can be named. */
+static enum status name_add(struct text *to, const char *index, const char *name, struct fault *f)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    size_t before = to->n, n;
+    bool inside = *name != '/';
+    for (const char *p = name; inside && *p; p += n + (p[n] == '/')) {
+        n = strcspn(p, "/");
+        inside = n != 2 || memcmp(p, "..", 2) != 0;
+        if (n == 0 || (n == 1 && *p == '.'))
+            continue;
+        if ((to->n > before && text_adds(to, "/", f) != ST_OK) || text_add(to, p, n, f) != ST_OK)
+            return f->code;
+    }
+    if (inside && to->n > before)
+        return ST_OK;
+    fault_set(f, ST_FORMAT, "%s: the shard \"%.80s\" is not a file in the same folder or below it",
+              index, name);
+    return fault_remedy(f, "put the file there, and write its name relative to the folder into "
+                           "weight_map");
 }
 
 /* The number of the shard called name, opened if it was not yet. */
@@ -85,21 +101,15 @@ static enum status find_shard(size_t *out, struct safetensors *st, const char *i
                               const char *name, struct fault *f)
 {
     struct text path = {0};
-    for (size_t s = st->shard_count; s-- > 0;) { /* neighbours in weight_map share a shard */
-        if (strcmp(base_name(st->shards[s].path), name) == 0) {
-            *out = s;
-            return ST_OK;
-        }
-    }
-    if (!*name || strchr(name, '/') || strstr(name, "..")) {
-        fault_set(f, ST_FORMAT, "%s: \"%.80s\" is not a file name in the same folder", index, name);
-        return fault_remedy(f, "download or save the model again");
-    }
-    *out = st->shard_count;
-    enum status s = text_add(&path, index, (size_t)(base_name(index) - index), f);
+    const char *slash = strrchr(index, '/');
+    enum status s = text_add(&path, index, slash ? (size_t)(slash + 1 - index) : 0, f);
     if (s == ST_OK)
-        s = text_adds(&path, name, f);
-    if (s == ST_OK)
+        s = name_add(&path, index, name, f);
+    size_t i = st->shard_count; /* neighbours in weight_map share a shard */
+    while (s == ST_OK && i > 0 && strcmp(st->shards[i - 1].path, path.p) != 0)
+        i--;
+    *out = i > 0 ? i - 1 : st->shard_count;
+    if (s == ST_OK && i == 0)
         s = add_shard(st, path.p, f);
     if (s == ST_ABSENT) {
         fault_set(f, ST_ABSENT, "%s names the shard %.80s, which is not there", index, name);
@@ -128,7 +138,9 @@ static enum status read_index(struct safetensors *st, const struct json *map, co
     for (const struct json *v = json_first(map); v; v = json_next(v)) {
         const struct tensor *t = safetensors_find(st, json_key(v));
         const struct safetensors_entry *e = (const void *)t;
-        if (e && strcmp(base_name(st->shards[e->shard].path), json_string(v)) == 0)
+        if (find_shard(&shard, st, path, json_string(v), f) != ST_OK)
+            return f->code;
+        if (e && e->shard == shard)
             continue;
         fault_set(f, ST_FORMAT, "%s: tensor %.120s is not in the shard %.80s", path, json_key(v),
                   json_string(v));
@@ -151,10 +163,10 @@ static enum status open_index(struct safetensors *st, const char *path, struct f
     return s;
 }
 
-/* The file that stands for a model folder. */
+/* The file that stands for a model folder: of both, the single one, as in transformers. */
 static enum status find_in_folder(struct text *to, const char *folder, struct fault *f)
 {
-    static const char *const names[] = {"model.safetensors.index.json", "model.safetensors"};
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
     for (size_t i = 0; i < 2; i++) {
         to->n = 0;
         if (file_join(to, folder, names[i], f) != ST_OK)

@@ -32,9 +32,9 @@
 
 struct safetensors;
 
-/* path: a .safetensors file, a *.index.json, or a folder that holds model.safetensors.index.json or
- * model.safetensors. The shards of an index stand in its folder; each tensor of weight_map is in
- * its shard and in no other; shard names with a slash are refused. */
+/* path: a .safetensors file, a *.index.json, or a folder that holds model.safetensors or else
+ * model.safetensors.index.json. The shards of an index stand in its folder or below it; each tensor
+ * of weight_map is in its shard and in no other. */
 enum status safetensors_open(struct safetensors **out, const char *path, struct fault *f);
 void safetensors_close(struct safetensors **st);
 

@@ -210,7 +210,8 @@ static void test_no_weights(void **state)
     no_import(folder, "part-1.safetensors, which is not there", "shard");
     program_text(program_file("none/model.safetensors.index.json"),
                  "{\"weight_map\": {\"model.norm.weight\": \"../../etc/passwd\"}}");
-    no_import(folder, "\"../../etc/passwd\" is not a file name", "");
+    no_import(folder, "\"../../etc/passwd\" is not a file in the same folder",
+              "relative to the folder");
     no_import("README-is-no-folder", "README-is-no-folder", "folder");
     no_import("Makefile", "Makefile is not a folder", "folder");
     program_next.env[0] = "HF_HUB_CACHE=/nonexistent";
