@@ -195,10 +195,8 @@ static enum status single(struct talk *t, struct fault *f)
 static enum status run(struct talk *t, struct fault *f)
 {
     enum status s = session_base(&t->session, t->base, f);
-    if (s == ST_OK && t->chat && !t->session.chat) {
-        fault_set(f, ST_ABSENT, "%s has no chat template", t->base);
-        s = fault_remedy(f, "leave --chat out");
-    }
+    if (s == ST_OK && t->chat)
+        s = session_need_chat(&t->session, t->base, f);
     if (s == ST_OK)
         s = session_adapter(&t->session, t->adapter, f);
     if (s == ST_OK)

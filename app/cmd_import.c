@@ -183,13 +183,16 @@ static enum status check_all(struct import *m, struct fault *f)
 {
     struct tokenizer *t = NULL;
     struct chat *chat = NULL;
+    struct fault why = {0};
     enum status s = model_config_read(&m->config, &m->files, f);
     if (s == ST_OK)
         s = tokenizer_open(&t, &m->files, f);
     if (s == ST_OK)
         s = check_ids(m, t, f);
     if (s == ST_OK)
-        s = session_template(&chat, &m->files, f);
+        s = session_template(&chat, &why, &m->files, f);
+    if (s == ST_OK && chat && chat_lacks(chat))
+        console_warn("%s; conversations that come to it will fail", chat_lacks(chat));
     if (s == ST_OK)
         s = safetensors_open(&m->in, m->folder.p, f);
     if (s == ST_OK) {

@@ -13,17 +13,33 @@ enum status session_base(struct session *s, const char *path, struct fault *f)
         st = model_config_read(&s->config, base_files(s->base), f);
     if (st == ST_OK)
         st = tokenizer_open(&s->tokenizer, base_files(s->base), f);
-    return st == ST_OK ? session_template(&s->chat, base_files(s->base), f) : st;
+    return st == ST_OK ? session_template(&s->chat, &s->no_chat, base_files(s->base), f) : st;
 }
 
-enum status session_template(struct chat **out, const struct blobs *files, struct fault *f)
+enum status session_template(struct chat **out, struct fault *why, const struct blobs *files,
+                             struct fault *f)
 {
-    enum status st = chat_open(out, files, f);
-    if (st == ST_NOMEM)
+    enum status st = chat_open(out, files, why);
+    if (st == ST_NOMEM) {
+        *f = *why;
         return st;
+    }
     if (st != ST_OK && st != ST_ABSENT)
-        console_warn("%s; chat will not work", f->text);
+        console_warn("%s; chat will not work", why->text);
     return ST_OK;
+}
+
+enum status session_need_chat(const struct session *s, const char *path, struct fault *f)
+{
+    const struct fault *why = &s->no_chat;
+    if (s->chat)
+        return ST_OK;
+    if (why->code == ST_ABSENT) {
+        fault_set(f, ST_ABSENT, "%s has no chat template", path);
+        return fault_remedy(f, "leave --chat out");
+    }
+    fault_set(f, why->code, "%s has no chat template that can be read: %s", path, why->text);
+    return fault_remedy(f, "%s", why->remedy);
 }
 
 void device_folder(char *to, size_t size)

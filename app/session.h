@@ -33,7 +33,8 @@ struct session {
     struct base *base;
     struct model_config config;
     struct tokenizer *tokenizer;
-    struct chat *chat; /* NULL: the model has no template */
+    struct chat *chat;    /* NULL: the model has no template, or one that cannot be read: */
+    struct fault no_chat; /* why */
     kern *k;
     struct adapters *adapters; /* NULL: the base alone */
     struct model *model;
@@ -47,9 +48,12 @@ enum status session_adapter(struct session *s, const char *dir, struct fault *f)
 enum status session_model(struct session *s, const struct model_shape *shape, struct fault *f);
 void session_close(struct session *s);
 
-/* The chat template, if there is one that can be read: else a warning and NULL, because all but
- * chat works without it. */
-enum status session_template(struct chat **out, const struct blobs *files, struct fault *f);
+/* The chat template, if there is one that can be read: else NULL with the reason in *why, because
+ * all but chat works without it; and a warning where there is one. */
+enum status session_template(struct chat **out, struct fault *why, const struct blobs *files,
+                             struct fault *f);
+/* Refuses --chat, with the reason, where there is no template to be had. path: the base. */
+enum status session_need_chat(const struct session *s, const char *path, struct fault *f);
 
 /* Opens only a device, for commands without a base; at: with compiled programs kept in a folder of one's
  * own (NULL: none are kept). */

@@ -16,6 +16,7 @@ struct chat {
     struct jinja *plain, *with_tools; /* with_tools: NULL unless the model has one of its own */
     bool names_tool_use;              /* it has, though maybe one that cannot be read: */
     struct fault tools_fault;
+    int named;                     /* templates of any name */
     struct json_doc *config, *map; /* where the special tokens are; NULL if the file is absent */
 };
 
@@ -35,6 +36,7 @@ static enum status take(struct chat *c, const char *name, const char *text, size
 {
     struct jinja *t = NULL;
     bool plain = strcmp(name, "default") == 0;
+    c->named++;
     if (!plain && strcmp(name, "tool_use") != 0)
         return ST_OK;
     struct fault why = {0};
@@ -106,6 +108,13 @@ bool chat_template_name(char *name, size_t size, const char *file)
     return true;
 }
 
+static enum status none_default(struct fault *f)
+{
+    fault_set(f, ST_FORMAT, "the model's chat templates have names, and none is \"default\"");
+    return fault_remedy(f, "import the model with the one of them that is to be used as %s",
+                        file_name);
+}
+
 static enum status parse_templates(struct chat *c, const struct blobs *files, struct fault *f)
 {
     bool any;
@@ -119,6 +128,8 @@ static enum status parse_templates(struct chat *c, const struct blobs *files, st
     }
     if (s != ST_OK || c->plain || c->names_tool_use)
         return s;
+    if (c->named > 0)
+        return none_default(f);
     fault_set(f, ST_ABSENT, "the model has no chat template: neither %s nor %s holds one",
               file_name, config_name);
     return fault_remedy(f, "use text or prompt/completion data, or import the model with a %s",
@@ -161,6 +172,12 @@ bool chat_has_generation(const struct chat *c, const struct json *tools)
 {
     const struct jinja *t = choose(c, tools);
     return t && jinja_has_generation(t);
+}
+
+const char *chat_lacks(const struct chat *c)
+{
+    const char *plain = c->plain ? jinja_lacks(c->plain) : NULL;
+    return plain || !c->with_tools ? plain : jinja_lacks(c->with_tools);
 }
 
 /* What one rendering is asked for. */
@@ -244,10 +261,8 @@ enum status chat_render(const struct chat *c, const struct json *messages, const
         *f = c->tools_fault;
         return f->code;
     }
-    if (!t) {
-        fault_set(f, ST_FORMAT, "the model has several chat templates, and none is \"default\"");
-        return fault_remedy(f, "import the model with a %s", file_name);
-    }
+    if (!t)
+        return none_default(f);
     return jinja_render(t, &in, out, spans, f);
 }
 

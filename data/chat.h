@@ -44,6 +44,10 @@ void chat_close(struct chat **c);
 /* The template for such a conversation (tools may be NULL) has {% generation %} blocks. */
 bool chat_has_generation(const struct chat *c, const struct json *tools);
 
+/* A sentence on what a template has that is not supported, so that conversations which come to it
+ * will fail; or NULL. */
+const char *chat_lacks(const struct chat *c);
+
 #define CHAT_FOLDER "additional_chat_templates"
 /* Whether file is "additional_chat_templates/NAME.jinja"; its NAME, unless name is NULL. */
 bool chat_template_name(char *name, size_t size, const char *file);

@@ -5,6 +5,7 @@
 #include "data/jinja/jrun.h"
 
 const struct jfunc *jfilter_find(const struct jstr *name); /* NULL if there is none */
+bool jfilter_lacks(const struct jfunc *func); /* jinja2 has it, and it is not supported */
 const struct jfunc *jtest_find(const struct jstr *name);
 
 /* The families that make up the table of filters; each ends with a NULL name. */

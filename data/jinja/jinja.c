@@ -82,6 +82,11 @@ bool jinja_has_generation(const struct jinja *t)
     return t->generation;
 }
 
+const char *jinja_lacks(const struct jinja *t)
+{
+    return t->lacks;
+}
+
 static void run(struct jrun *r, const struct jinja_input *in)
 {
     struct jscope *scope = jrun_alloc(r, sizeof *scope);

@@ -52,6 +52,8 @@ enum status jinja_parse(struct jinja **out, const char *source, size_t n, const 
                         struct fault *f);
 void jinja_free(struct jinja **t);
 bool jinja_has_generation(const struct jinja *t);
+/* A sentence on what the template has that is not supported, so that rendering may fail; or NULL. */
+const char *jinja_lacks(const struct jinja *t);
 
 /* Appends to out, and to spans (may be NULL) the byte ranges of out that generation blocks wrote.
  * Both are untouched on failure. */

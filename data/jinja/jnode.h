@@ -141,6 +141,7 @@ struct jinja {
     struct jframe *frame;
     struct jfunction *fn;
     bool generation;
+    char *lacks; /* what of it is not supported, or NULL */
 };
 
 void jparse_template(struct jrun *r, struct jinja *t, const char *source, size_t n);

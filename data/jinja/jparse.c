@@ -365,4 +365,11 @@ void jparse_template(struct jrun *r, struct jinja *t, const char *source, size_t
     parse_body(&p, &t->body, NULL);
     jparse_check_unknown(&p);
     t->generation = p.generation;
+    if (p.lacks) {
+        struct jbuf b = {0};
+        jbuf_addf(r, &b, "%s: line %d: the filter '%.*s' is not supported", t->where, p.lacks->line,
+                  (int)p.lacks->name->n, p.lacks->name->p);
+        jbuf_add(r, &b, "", 1);
+        t->lacks = b.p;
+    }
 }

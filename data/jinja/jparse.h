@@ -11,6 +11,7 @@ struct jparse {
     int loops; /* for statements around, inside the innermost function */
     int soft;  /* inside an if or an inline if: an unknown filter may stand unused there */
     struct jnode *unknown; /* the first filter or test that does not exist, outside of an if */
+    struct jnode *lacks;   /* the first filter that is not supported */
     bool generation;       /* a generation block was seen */
 };
 

@@ -120,6 +120,8 @@ static void look_up(struct jparse *p, struct jnode *n, bool filter)
 {
     n->func = filter ? jfilter_find(n->name) : jtest_find(n->name);
     n->flag = filter;
+    if (filter && jfilter_lacks(n->func) && !p->lacks)
+        p->lacks = n;
     if (!n->func && p->soft == 0 && !p->unknown)
         p->unknown = n;
 }

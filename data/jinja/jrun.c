@@ -33,6 +33,8 @@ _Noreturn void jrun_fail(struct jrun *r, enum status code, const char *fmt, ...)
         fault_remedy(r->f, "a template that needs so much is broken or hostile: use another one");
     else if (code == ST_UNSUPPORTED)
         fault_remedy(r->f, "write the template without it, and pass that one at import");
+    else if (!r->t) /* it is being parsed */
+        fault_remedy(r->f, "the template is broken: mend it, or take the model's own");
     else
         fault_remedy(r->f, "the conversation does not suit this chat template, or the template is "
                            "broken");

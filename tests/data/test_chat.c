@@ -194,7 +194,8 @@ static void test_additional_templates(void **state)
     expect("plain", &out, s, &f);
     text_free(&out);
     s = once(&out, NULL, &f, HI, "[{}]", NULL, "tokenizer_config.json", config, other, "rag", NULL);
-    assert_int_equal(s, ST_ABSENT);
+    assert_int_equal(s, ST_FORMAT);
+    assert_non_null(strstr(f.text, "\"default\""));
     s = once(&out, NULL, &f, HI, NULL, NULL, "tokenizer_config.json", config, folder, "t", NULL);
     assert_int_equal(s, ST_FORMAT);
     assert_non_null(strstr(f.text, "\"default\""));
