@@ -5,27 +5,10 @@
 
 #include "model/config_impl.h"
 
-enum {
-    DIM_MAX = 1 << 20,
-    INTER_MAX = 1 << 22,
-    HEADS_MAX = 4096,
-    HEAD_DIM_MAX = 1024,
-    VOCAB_MAX = 1 << 24
-};
-
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max)
 {
     int64_t v = *out;
     if (json_opt_int(&v, r->root, key, min, max, CONFIG_JSON, r->f) != ST_OK)
-        return r->f->code;
-    *out = (int)v;
-    return ST_OK;
-}
-
-static enum status need_int(const struct config_reader *r, int *out, const char *key, int max)
-{
-    int64_t v;
-    if (json_need_int(&v, r->root, key, 1, max, CONFIG_JSON, r->f) != ST_OK)
         return r->f->code;
     *out = (int)v;
     return ST_OK;
@@ -91,83 +74,6 @@ static enum status read_family(struct config_reader *r)
     if (r->family->nested && enter_nested(r) != ST_OK)
         return r->f->code;
     return config_refuse(r);
-}
-
-/* ---- sizes --------------------------------------------------------------------------------- */
-
-static enum status read_sizes_gpt2(const struct config_reader *r)
-{
-    struct model_config *c = r->c;
-    if (need_int(r, &c->hidden, "n_embd", DIM_MAX) != ST_OK ||
-        need_int(r, &c->layers, "n_layer", LAYERS_MAX) != ST_OK ||
-        need_int(r, &c->heads, "n_head", HEADS_MAX) != ST_OK ||
-        need_int(r, &c->vocab, "vocab_size", VOCAB_MAX) != ST_OK)
-        return r->f->code;
-    c->inter = 4 * c->hidden;
-    c->kv_heads = c->heads;
-    c->max_positions = r->family->absent.max_positions;
-    if (config_int(r, &c->inter, "n_inner", 1, INTER_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "n_ctx", 1, CONFIG_POSITIONS_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "n_positions", 1, CONFIG_POSITIONS_MAX) != ST_OK)
-        return r->f->code;
-    return ST_OK;
-}
-
-static enum status read_sizes_llama(const struct config_reader *r)
-{
-    struct model_config *c = r->c;
-    const struct family_defaults *d = &r->family->absent;
-    const struct {
-        int *to;
-        const char *key;
-        int absent, max;
-    } sizes[] = {{&c->hidden, "hidden_size", d->hidden, DIM_MAX},
-                 {&c->inter, "intermediate_size", d->inter, INTER_MAX},
-                 {&c->layers, "num_hidden_layers", d->layers, LAYERS_MAX},
-                 {&c->heads, "num_attention_heads", d->heads, HEADS_MAX},
-                 {&c->vocab, "vocab_size", d->vocab, VOCAB_MAX}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        *sizes[i].to = sizes[i].absent;
-        if (sizes[i].absent > 0 && !json_get(r->root, sizes[i].key))
-            continue;
-        if (need_int(r, sizes[i].to, sizes[i].key, sizes[i].max) != ST_OK)
-            return r->f->code;
-    }
-    bool absent = !json_get(r->root, "num_key_value_heads"); /* null: as many as heads */
-    c->kv_heads = absent && d->kv_heads > 0 ? d->kv_heads : c->heads;
-    c->head_dim = d->head_dim;
-    c->max_positions = d->max_positions;
-    if (config_int(r, &c->kv_heads, "num_key_value_heads", 1, HEADS_MAX) != ST_OK ||
-        config_int(r, &c->head_dim, "head_dim", 1, HEAD_DIM_MAX) != ST_OK ||
-        config_int(r, &c->max_positions, "max_position_embeddings", 1, CONFIG_POSITIONS_MAX) !=
-            ST_OK)
-        return r->f->code;
-    return ST_OK;
-}
-
-static enum status read_sizes(const struct config_reader *r)
-{
-    struct model_config *c = r->c;
-    bool gpt2 = r->family->gpt2_keys;
-    if ((gpt2 ? read_sizes_gpt2(r) : read_sizes_llama(r)) != ST_OK)
-        return r->f->code;
-    if (c->head_dim == 0) {
-        if (c->hidden % c->heads != 0)
-            return fault_set(r->f, ST_FORMAT, "config.json: %s %d is not a multiple of %s %d",
-                             gpt2 ? "n_embd" : "hidden_size", c->hidden,
-                             gpt2 ? "n_head" : "num_attention_heads", c->heads);
-        c->head_dim = c->hidden / c->heads;
-    }
-    if (c->heads % c->kv_heads != 0)
-        return fault_set(r->f, ST_FORMAT,
-                         "config.json: num_attention_heads %d is not a multiple of "
-                         "num_key_value_heads %d",
-                         c->heads, c->kv_heads);
-    if ((int64_t)c->heads * c->head_dim > DIM_MAX || c->head_dim > HEAD_DIM_MAX)
-        return fault_set(r->f, ST_FORMAT,
-                         "config.json: head_dim %d with %d attention heads is too large",
-                         c->head_dim, c->heads);
-    return ST_OK;
 }
 
 /* ---- switches ------------------------------------------------------------------------------ */
@@ -334,7 +240,7 @@ static enum status read_ids(const struct config_reader *r)
     c->bos = !special_id(r, "bos_token_id") && d->bos < c->vocab ? d->bos : -1;
     c->pad = -1;
     if (read_id(r, &c->bos, "bos_token_id", c->vocab - 1) != ST_OK ||
-        read_id(r, &c->pad, "pad_token_id", VOCAB_MAX) != ST_OK)
+        read_id(r, &c->pad, "pad_token_id", CONFIG_VOCAB_MAX) != ST_OK)
         return r->f->code;
     if (c->pad >= c->vocab)
         c->pad = -1;
@@ -351,7 +257,7 @@ static enum status read_root(struct model_config *c, const struct json *root, st
 {
     struct config_reader r = {.root = root, .outer = root, .c = c, .f = f};
     bool sliding[LAYERS_MAX] = {false};
-    if (read_family(&r) != ST_OK || read_sizes(&r) != ST_OK || read_switches(&r) != ST_OK ||
+    if (read_family(&r) != ST_OK || config_read_sizes(&r) != ST_OK || read_switches(&r) != ST_OK ||
         config_read_layers(&r, sliding) != ST_OK || read_ids(&r) != ST_OK)
         return f->code;
     return config_read_rope(&r, sliding);
@@ -369,6 +275,10 @@ enum status model_config_read(struct model_config *out, const struct blobs *file
         return f->code;
     enum status code = read_root(&c, json_root(doc), f);
     json_close(&doc);
+    if (code == ST_UNSUPPORTED && !f->remedy[0])
+        return fault_remedy(f,
+                            "this model would be computed wrongly, so it is not run at all: take "
+                            "one that does without");
     if (code != ST_OK || read_generation(&c, files, f) != ST_OK)
         return f->code;
     *out = c;

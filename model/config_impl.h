@@ -16,7 +16,7 @@ struct config_reader {
     struct fault *f;
 };
 
-enum { CONFIG_POSITIONS_MAX = 1 << 28 };
+enum { CONFIG_POSITIONS_MAX = 1 << 28, CONFIG_VOCAB_MAX = 1 << 24 };
 
 /* An integer key that may be absent (or null): *out is then as it was. */
 enum status config_int(const struct config_reader *r, int *out, const char *key, int min, int max);
@@ -26,6 +26,9 @@ enum status config_bool(const struct config_reader *r, bool *out, const char *ke
 
 /* ST_UNSUPPORTED names the first key that asks for what is not computed. */
 enum status config_refuse(const struct config_reader *r);
+
+/* Fills hidden, inter, layers, heads, kv_heads, head_dim, vocab and max_positions. */
+enum status config_read_sizes(const struct config_reader *r);
 
 /* After sizes: fills each layer's window, and rope with 0 or -1. sliding[i] = whether
  * config.json calls layer i sliding (even where no window is given). */

@@ -46,7 +46,7 @@ static enum status default_types(const struct config_reader *r, bool *sliding)
     return ST_OK;
 }
 
-/* Whether the kinds of layers and the window (0: none) say the same. Where the class takes no
+/* Whether the kinds of layers and the window (0: none; -1: of no use) say the same. Where the class takes no
  * layer_types (found: they are given), these must say what it does without. */
 static enum status check_windows(const struct config_reader *r, const bool *sliding, bool found,
                                  int window)
@@ -61,6 +61,10 @@ static enum status check_windows(const struct config_reader *r, const bool *slid
                              "sliding_window",
                              i, sliding[i] ? "sliding_attention" : "full_attention", r->c->family,
                              window > 0 ? "a" : "no");
+        if (sliding[i] && window < 0) {
+            fault_set(r->f, ST_UNSUPPORTED, "config.json: a sliding_window that is not above 0");
+            return fault_remedy(r->f, "write null if layers are to see everything before them");
+        }
         if (sliding[i] && window == 0 && (found || always))
             return fault_set(r->f, ST_UNSUPPORTED,
                              "config.json: layer %d slides, but no sliding_window is in use", i);
@@ -73,19 +77,21 @@ static enum status read_windows(const struct config_reader *r, bool *sliding)
     enum window_rule rule = r->family->window;
     bool found = false, use = rule != WINDOW_QWEN && rule != WINDOW_NO_ROPE && rule != WINDOW_NONE;
     int window = json_get(r->root, "sliding_window") ? 0 : r->family->absent.window;
-    if ((rule != WINDOW_NONE &&
-         config_int(r, &window, "sliding_window", 1, CONFIG_POSITIONS_MAX) != ST_OK) ||
+    if ((rule != WINDOW_NONE && config_int(r, &window, "sliding_window", -CONFIG_POSITIONS_MAX,
+                                           CONFIG_POSITIONS_MAX) != ST_OK) ||
         ((rule == WINDOW_QWEN || rule == WINDOW_NO_ROPE) &&
          config_bool(r, &use, "use_sliding_window") != ST_OK) ||
         read_layer_types(r, sliding, &found) != ST_OK ||
         (!found && default_types(r, sliding) != ST_OK))
         return r->f->code;
+    if (window <= 0 && json_kind(json_get(r->root, "sliding_window")) != JSON_NULL)
+        window = -1;
     if (!use)
         window = 0;
     if (check_windows(r, sliding, found, window) != ST_OK)
         return r->f->code;
     for (int i = 0; i < r->c->layers; i++)
-        r->c->layer[i].window = sliding[i] ? window : 0;
+        r->c->layer[i].window = sliding[i] && window > 0 ? window : 0;
     return ST_OK;
 }
 

@@ -135,6 +135,11 @@ static void others(void **state)
     assert_int_equal(c.inter, 128);
     assert_int_equal(c.max_positions, 1024);
     assert_int_equal(c.layer[1].rope, -1);
+    c = good("{\"model_type\": \"gpt2\", " SIZES
+             ", \"max_position_embeddings\": 77, \"n_layer\": 4}");
+    assert_int_equal(c.hidden, 64);
+    assert_true(c.layers == 4 && c.heads == 8 && c.kv_heads == 8 && c.max_positions == 77);
+    refused(ST_FORMAT, "{\"model_type\": \"gpt2\", " SIZES ", \"n_embd\": 65}", "hidden_size 64");
     c = good("{\"model_type\": \"phi3\", " SIZES ", \"partial_rotary_factor\": 0.5}");
     assert_true(c.fused_qkv && c.fused_gate_up);
     assert_int_equal(c.rot_dim, 4);

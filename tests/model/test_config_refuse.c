@@ -24,7 +24,7 @@ static void refused(const char *text, const char *word)
 {
     struct fault said = {0};
     if (read_text(text, &said) != ST_UNSUPPORTED || !strstr(said.text, "config.json") ||
-        !strstr(said.text, word))
+        !strstr(said.text, word) || !said.remedy[0])
         fail_msg("%s\n  gives [%s] %s", text, status_text(said.code), said.text);
 }
 
@@ -193,6 +193,11 @@ static void windows(void **state)
         {"gemma2", MIXED ", \"sliding_window\": null", "sliding_window"},
         {"gemma2", "\"sliding_window\": null", "sliding_window"},
         {"gemma3_text", "\"sliding_window\": null", "sliding_window"},
+        {"gemma3_text", "\"sliding_window\": 0", "sliding_window"},
+        {"mistral", "\"sliding_window\": 0", "sliding_window"},
+        {"phi3", "\"sliding_window\": -1", "sliding_window"},
+        {"qwen2", "\"use_sliding_window\": true, \"sliding_window\": 0, \"max_window_layers\": 3",
+         "sliding_window"},
         {"qwen3", "\"layer_types\": [" FULL ", " FULL ", \"linear_attention\", " FULL "]",
          "linear_attention"},
         {"llama", "\"layer_types\": [" FULL ", " FULL ", \"chunked_attention\", " FULL "]",
@@ -254,6 +259,10 @@ static void harmless(void **state)
         {"phi3", "\"lm_head_bias\": false, \"full_attn_mod\": 1, \"interpolate_factor\": 1", ""},
         {"smollm3", "\"max_window_layers\": 28, \"sliding_window\": null, \"pretraining_tp\": 2",
          ""},
+        {"qwen2", "\"sliding_window\": 0", ""}, /* no layer slides */
+        {"qwen3", "\"use_sliding_window\": false, \"sliding_window\": 0", ""},
+        {"qwen3", "\"use_sliding_window\": true, \"sliding_window\": 0", ""},
+        {"smollm3", "\"sliding_window\": 0, \"use_sliding_window\": false", ""},
         {"gemma2", "\"cache_implementation\": \"hybrid\", \"sliding_window_size\": 16", ""},
         {"llama", "\"attention_chunk_size\": null, \"per_layer_config\": null", ""},
     };
