@@ -92,7 +92,11 @@ enum status console_flush(struct fault *f)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return ST_OK;
-    return fault_set(f, ST_IO, "standard output could not be written: %s", strerror(errno));
+    if (errno != EPIPE)
+        return fault_set(f, ST_IO, "standard output could not be written: %s", strerror(errno));
+    fault_set(f, ST_IO, "what reads standard output ended before all was written");
+    return fault_remedy(f, "that is as it should be behind head; else let it read to the end, or "
+                           "write to a file");
 }
 
 enum status console_json(struct json_doc *doc, struct fault *f)

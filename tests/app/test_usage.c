@@ -237,7 +237,7 @@ static void unwritable(const char *const *args)
     program_failed(1, "standard output could not be written", "room");
     program_next.broken_output = true;
     program_go(args);
-    program_failed(1, "standard output could not be written", "");
+    program_failed(1, "what reads standard output ended", "read to the end");
     program_next.closed_output = true;
     program_go(args);
     program_failed(1, "standard output could not be written", "");
