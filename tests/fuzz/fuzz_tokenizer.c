@@ -1,5 +1,5 @@
 /* A tokenizer.json, a NUL, a text; or, after an 'f', vocab.json, merges.txt, tokenizer_config.json
- * and a text, NULs between. What opens encodes any text, always the same way, to ids that it knows
+ * and a text, or, after a 'b', tokenizer.json, what stands beside it, and a text; NULs between. What opens encodes any text, always the same way, to ids that it knows
  * and can decode, and that end one after another in the text. */
 #include <stdlib.h>
 #include <string.h>
@@ -48,17 +48,19 @@ static void tokenizer_text(const struct tokenizer *t, const char *text, size_t n
 
 int fuzz_tokenizer(const uint8_t *bytes, size_t n)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.json", "merges.txt",
-                                        "tokenizer_config.json"};
+    static const char *const kinds[][4] = {
+        {"tokenizer.json"},
+        {"vocab.json", "merges.txt", "tokenizer_config.json"},
+        {"tokenizer.json", "tokenizer_config.json", "added_tokens.json"}};
     struct fault f = {0};
     struct blobs files = {0};
     struct tokenizer *t = NULL;
-    bool parts = n > 0 && bytes[0] == 'f';
-    size_t left = parts ? n - 1 : n, size;
-    bytes += parts;
-    for (int i = parts; i < (parts ? 4 : 1); i++) {
+    int kind = n > 0 && bytes[0] == 'f' ? 1 : n > 0 && bytes[0] == 'b' ? 2 : 0;
+    size_t left = kind ? n - 1 : n, size;
+    bytes += kind > 0;
+    for (int i = 0; kinds[kind][i]; i++) {
         const char *part = tokenizer_part(&bytes, &left, &size);
-        if (blobs_add(&files, names[i], part, size, &f) != ST_OK)
+        if (size > 0 && blobs_add(&files, kinds[kind][i], part, size, &f) != ST_OK)
             abort();
     }
     if (tokenizer_open(&t, &files, &f) == ST_OK)
