@@ -66,7 +66,7 @@ enum status tokenswitches_prefix(struct tokenizer *t, const struct tokensources 
         return f->code;
     if (p->n == 1 && p->byte_level && (told || (s->config && class_is(s, "GPT2Tokenizer", NULL))))
         return byte_level_set(t, s, prefix, f);
-    if (told && !prefix && !p->byte_level && class_is(s, "LlamaTokenizer", "llama"))
+    if (told && !prefix && !p->byte_level && class_is(s, "LlamaTokenizer", NULL))
         metaspace_clear(t);
     return ST_OK;
 }

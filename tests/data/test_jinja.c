@@ -117,6 +117,13 @@ static void test_too_much(void **state)
         "{% set ns=namespace() %}{% set ns.a=ns %}{{ ns }}",
         "{% for i in range(9999) %}{{ ('a'*9999).find('a'*5000 ~ 'b') }}{% endfor %}",
         "{% for d in range(99999)|map('float')|list|tojson|list %}{% endfor %}",
+        "{{ ([1]*3000)|tojson(indent=1000000)|length }}",
+        "{{ ([1]*3000)|tojson(separators=('x'*1000000, ':'))|length }}",
+        "{{ ('a ' * 1000).replace(' ', '\\n')|indent(1000000)|length }}",
+        "{{ [1]|batch(100000000, 0)|list }}",
+        "{{ [1]|slice(100000000, 0)|list }}",
+        "{{ (['a']*99999)|join('x'*100000) }}",
+        "{{ 'x'|format ~ '{:>1000000000}'.format(1) }}",
         "{{ ('x'*70000000) ~ ('y'*70000000) ~ ('z'*70000000) }}",
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
