@@ -220,11 +220,20 @@ static enum status take_flag(struct command_line *c, const char *word, int argc,
     return set_text(to, o, argv[i + 1], f);
 }
 
+/* Whether what follows belongs to it. */
+static bool takes_value(const struct command_line *c, const char *word)
+{
+    const struct option *o =
+        strncmp(word, "--", 2) == 0 ? find(c, word + 2, strlen(word + 2)) : NULL;
+    return o && o->kind != OPT_BOOL;
+}
+
 enum status args_parse(struct command_line *c, int argc, char **argv, struct fault *f)
 {
     int at = 0;
     for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+        if ((strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) &&
+            (i == 0 || !takes_value(c, argv[i - 1]))) {
             c->help = true;
             return ST_OK;
         }
@@ -258,13 +267,18 @@ enum status args_config(struct command_line *c, const struct json *object, const
         fault_set(f, ST_USAGE, "%s is not a JSON object of settings", where);
         return fault_remedy(f, "its keys are train's flags, with _ for -");
     }
+    bool flag[OPTIONS_MAX];
+    memcpy(flag, c->given, sizeof flag);
     for (const struct json *v = json_first(object); v; v = json_next(v)) {
         const char *key = json_key(v);
         const struct option *o = strchr(key, '-') ? NULL : find(c, key, strlen(key));
+        if (c->passed_over && strcmp(key, c->passed_over) == 0)
+            continue;
         if (!o)
             return unknown(c, "key", key, where, f);
+        const struct option *other = o->instead ? find(c, o->instead, strlen(o->instead)) : NULL;
         bool *given = &c->given[o - c->options];
-        if (*given || json_kind(v) == JSON_NULL)
+        if (*given || (other && flag[other - c->options]) || json_kind(v) == JSON_NULL)
             continue;
         enum status s = set_json(args_value(c, o), o, v, where, f);
         if (s != ST_OK)

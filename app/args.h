@@ -32,7 +32,8 @@ struct option {
     const char *choices; /* "constant|linear|cosine" */
     const char *arg;     /* how --help names the value */
     const char *help;
-    const char *alias; /* a second name, or NULL */
+    const char *alias;   /* a second name, or NULL */
+    const char *instead; /* another option: a flag for either wins over both in a config */
 };
 
 enum { POSITIONAL_MAX = 2, OPTIONS_MAX = 64 };
@@ -48,6 +49,7 @@ struct command_line {
         const char **to;
         bool required;
     } positional[POSITIONAL_MAX];
+    const char *passed_over; /* a config's key that is no setting, or NULL */
     bool given[OPTIONS_MAX]; /* of each option: by a flag or a config key */
     bool help;               /* --help was asked for: nothing else was checked */
 };

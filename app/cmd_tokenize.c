@@ -36,10 +36,9 @@ static enum status through_template(struct tokenize *z, struct text *text, struc
     struct chat_options o = {.add_generation_prompt = z->add_generation_prompt, .now = time(NULL)};
     struct json_doc *doc = json_new_array();
     struct text out = {0};
-    if (!z->session.chat) {
+    if (session_need_chat(&z->session, z->base, f) != ST_OK) {
         json_close(&doc);
-        fault_set(f, ST_ABSENT, "%s has no chat template", z->base);
-        return fault_remedy(f, "leave --chat out");
+        return f->code;
     }
     if (!doc)
         return fault_nomem(f, "a conversation", 0);

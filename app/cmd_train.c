@@ -223,6 +223,7 @@ int cmd_train(int argc, char **argv)
               "checkpoints/, metrics.jsonl, report.html and train.json. A line that cannot be\n"
               "read or has nothing to predict stops it before the first step; of what else\n"
               "wick audit would find it warns, or stops there too with --strict.";
+    c.passed_over = "run"; /* the train.json of another run may be the config */
     c.positional[0].name = "CONFIG.json";
     c.positional[0].to = &t.set.config;
     enum status s = args_parse(&c, argc, argv, &f);

@@ -36,7 +36,6 @@ struct train {
     int64_t steps; /* in all */
     time_t now;    /* the date that templates print */
     double began;  /* when this process's training would have begun, had it done all of it */
-    double first_step_seconds;
 };
 
 /* What a checkpoint restores beside the numbers. */

@@ -109,8 +109,6 @@ static enum status collect(struct loop *l, struct fault *f)
         return s;
     if (!r.finite)
         return explain_nonfinite(l, &p, f);
-    if (l->t->first_step_seconds == 0)
-        l->t->first_step_seconds = console_since_start();
     l->state->step = p.step;
     l->state->loss = r.loss;
     l->state->total_tokens += p.window->targets;

@@ -38,7 +38,10 @@ static enum status render(const struct chat_job *j, struct text *out, size_t cou
         return s;
     }
     fault_set(f, s, "%s: line %d: %s", j->d->path, j->line, why.text);
-    return fault_remedy(f, "mend the conversation so that the model's chat template accepts it");
+    return fault_remedy(f, "%s",
+                        why.remedy[0] ? why.remedy
+                                      : "mend the conversation so that the model's chat template "
+                                        "accepts it");
 }
 
 /* The first token that ends after byte n of the row's text: it holds what follows there, or some of

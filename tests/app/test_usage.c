@@ -209,6 +209,41 @@ static void test_precedence(void **state)
     free(settings);
 }
 
+/* A run's own train.json is a config too; a flag for the one length wins over the other there. */
+static void test_config_of_a_run(void **state)
+{
+    const char *data = program_file("three.jsonl"), *first = program_file("one/train.json");
+    (void)state;
+    program_text(data, "{\"text\": \"a\"}\n{\"text\": \"b\"}\n{\"text\": \"c\"}\n");
+    WICK("train", "--model", BASE, "--data", data, "--rank", "3", "--iters", "1", "--batch-size",
+         "1", "--output", program_file("one"), "--json");
+    json_close(&(struct json_doc *){program_json()});
+    WICK("train", first, "--json");
+    program_failed(1, "one", "--resume");
+    WICK("train", first, "--output", program_file("two"), "--epochs", "2", "--json");
+    struct json_doc *doc = program_json();
+    assert_true(program_number(doc, "steps") == 6);
+    json_close(&doc);
+    size_t n;
+    char *settings = (char *)scratch_read(program_file("two/train.json"), &n);
+    settings[n] = '\0';
+    assert_non_null(strstr(settings, "\"rank\": 3"));
+    free(settings);
+}
+
+/* What looks like a flag is a value after a flag that takes one. */
+static void test_values_like_flags(void **state)
+{
+    (void)state;
+    WICK("tokenize", BASE, "--text", "-h", "--json");
+    struct json_doc *doc = program_json();
+    assert_string_equal(json_string(json_get(json_root(doc), "text")), "-h");
+    json_close(&doc);
+    WICK("tokenize", "--chat", "-h");
+    program_done();
+    program_says("usage: wick tokenize");
+}
+
 /* Results to standard output, all else to standard error; --quiet leaves the results. */
 static void test_streams(void **state)
 {
@@ -262,10 +297,16 @@ static void test_output_that_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),        cmocka_unit_test(test_no_command),
-        cmocka_unit_test(test_train_help),  cmocka_unit_test(test_wrong_words),
-        cmocka_unit_test(test_config_file), cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_streams),     cmocka_unit_test(test_output_that_fails),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_no_command),
+        cmocka_unit_test(test_train_help),
+        cmocka_unit_test(test_wrong_words),
+        cmocka_unit_test(test_config_file),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_config_of_a_run),
+        cmocka_unit_test(test_values_like_flags),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_output_that_fails),
     };
     return program_run("usage", tests);
 }
