@@ -90,9 +90,9 @@ static void tell_plan(const struct train *t)
     const struct adapters *a = t->session.adapters;
     const struct kern_info *info = kern_info(t->session.k);
     char need[32], have[32];
-    console_note("%s on %s (%s), %d threads; %s of its %s for weights and buffers",
+    console_note("%s on %s (%s), %d thread%s; %s of its %s for weights and buffers",
                  t->session.config.family, info->name, info->tier, info->threads,
-                 console_bytes(need, kern_memory(t->session.k).now),
+                 info->threads == 1 ? "" : "s", console_bytes(need, kern_memory(t->session.k).now),
                  console_bytes(have, info->memory_bytes));
     console_note("%zu trainable numbers in %d adapters, scale %g; %lld steps of %lld rows",
                  adapters_values(a), adapters_count(a), adapters_scale(a), (long long)t->steps,

@@ -10,17 +10,21 @@ static void test_best_and_early_stop(void **state)
     program_remove(run);
     WICK("train", "--model", BASE, "--output", run, "--data", program_file("data"), "--rank", "4",
          "--learning-rate", "0.05", "--batch-size", "10", "--iters", "60", "--steps-per-eval", "1",
-         "--early-stop", "3", "--json");
+         "--early-stop", "3", "--threads", "1", "--json");
     struct json_doc *doc = program_json();
     double steps = program_number(doc, "steps"), best = program_number(doc, "best_step");
+    double last = program_number(doc, "eval_loss");
     json_close(&doc);
     assert_true(steps < 60 && best == steps - 3);
     program_notes("no improvement in 3 evaluations: stopping");
+    program_notes(", 1 thread; ");
     const struct metrics *m = metrics_read(run);
     assert_int_equal(m->evals, (int)steps);
     double least = m->eval[(int)best - 1].loss;
     for (int i = 0; i < m->evals; i++)
         assert_true(m->eval[i].loss >= least);
+    assert_float_equal(last, m->eval[m->evals - 1].loss, 1e-9);
+    assert_true(last > least);
     WICK("eval", BASE, "--adapter", program_file("early/best"), "--data",
          program_file("data/valid.jsonl"), "--json");
     doc = program_json();
@@ -52,6 +56,17 @@ static void test_val_batches(void **state)
 }
 
 /* ---- the folder ------------------------------------------------------------------------------ */
+
+/* Of the report's first curve. */
+static int points_of(const char *page)
+{
+    static const char begin[] = "<polyline class=\"line\" points=\"";
+    const char *at = strstr(page, begin);
+    int points = 0;
+    for (at = at ? at + strlen(begin) : ""; *at && *at != '"'; at++)
+        points += *at == ',';
+    return points;
+}
 
 static void test_result_and_folder(void **state)
 {
@@ -97,6 +112,7 @@ static void test_result_and_folder(void **state)
     char *page = (char *)scratch_read(program_file("folder/report.html"), &n);
     page[n] = '\0';
     assert_non_null(strstr(page, "<svg"));
+    assert_true(points_of(page) >= 3);
     assert_null(strstr(page, "http"));
     assert_null(strstr(page, "<script"));
     free(page);
