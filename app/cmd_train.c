@@ -63,14 +63,9 @@ static enum status open_model(struct train *t, struct fault *f)
     struct model_shape shape = {.rows_max = sampler_rows_max(t->sampler),
                                 .backward = true,
                                 .grad_checkpoint = t->set.grad_checkpoint};
-    if (t->valid) { /* evaluation runs with the same batch size, in the file's order */
-        struct sampler_options o = {.batch = (int)t->set.batch_size,
-                                    .accumulate = 1,
-                                    .packing = t->set.packing,
-                                    .epochs = 1,
-                                    .seq_max = (int)t->set.max_seq_length};
+    if (t->valid) {
         struct sampler *v;
-        enum status s = sampler_new(&v, t->valid, &o, f);
+        enum status s = train_valid_sampler(&v, t, f);
         if (s != ST_OK)
             return s;
         if (sampler_rows_max(v) > shape.rows_max)

@@ -54,6 +54,8 @@ struct train_state {
 /* Opens what --data names, holds rows out for --val-split, and says what training will see. */
 enum status train_data_open(struct train *t, struct fault *f);
 void train_data_close(struct train *t);
+/* One pass over t->valid in the file's order, by the same batch size. */
+enum status train_valid_sampler(struct sampler **out, const struct train *t, struct fault *f);
 
 /* ---- the run directory (run.c) --------------------------------------------------------------- */
 

@@ -124,3 +124,13 @@ void train_data_close(struct train *t)
     text_free(&t->valid_path);
     text_free(&t->data_absolute);
 }
+
+enum status train_valid_sampler(struct sampler **out, const struct train *t, struct fault *f)
+{
+    struct sampler_options o = {.batch = (int)t->set.batch_size,
+                                .accumulate = 1,
+                                .packing = t->set.packing,
+                                .epochs = 1,
+                                .seq_max = (int)t->set.max_seq_length};
+    return sampler_new(out, t->valid, &o, f);
+}

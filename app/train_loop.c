@@ -122,16 +122,11 @@ static enum status collect(struct loop *l, struct fault *f)
 static enum status evaluate(struct loop *l, double *mean, int64_t *tokens, struct fault *f)
 {
     struct train *t = l->t;
-    struct sampler_options o = {.batch = (int)t->set.batch_size,
-                                .accumulate = 1,
-                                .packing = t->set.packing,
-                                .epochs = 1,
-                                .seq_max = (int)t->set.max_seq_length};
     struct sampler *sampler = NULL;
     struct window w = {0};
     double sum = 0, part;
     *tokens = 0;
-    enum status s = sampler_new(&sampler, t->valid, &o, f);
+    enum status s = train_valid_sampler(&sampler, t, f);
     for (int64_t i = 0; s == ST_OK && (t->set.val_batches <= 0 || i < t->set.val_batches); i++) {
         s = sampler_next(sampler, &w, f);
         if (s != ST_OK || w.micros == 0)
