@@ -18,18 +18,6 @@ struct tokenize {
     struct session session;
 };
 
-static enum status add_pieces(struct json *to, const struct tokenizer *t, const struct ids *ids,
-                              struct fault *f)
-{
-    struct json *list = json_add_array(to, "ids");
-    for (size_t i = 0; i < ids->n; i++)
-        json_add_int(list, NULL, ids->p[i]);
-    list = json_add_array(to, "pieces");
-    for (size_t i = 0; i < ids->n; i++)
-        json_add_string(list, NULL, tokenizer_piece(t, ids->p[i]));
-    return list ? ST_OK : fault_nomem(f, "the result", 0);
-}
-
 /* The text as one user turn, through the model's template. */
 static enum status through_template(struct tokenize *z, struct text *text, struct fault *f)
 {
@@ -54,6 +42,32 @@ static enum status through_template(struct tokenize *z, struct text *text, struc
     return s;
 }
 
+/* Written as it comes: for a long text, a document would take many times its memory. */
+static enum status show_json(const struct tokenize *z, const struct text *text,
+                             const struct ids *ids, struct fault *f)
+{
+    struct text string = {0};
+    enum status s = ST_OK;
+    fputs("{\"ids\": [", stdout);
+    for (size_t i = 0; i < ids->n; i++)
+        printf("%s%d", i > 0 ? ", " : "", ids->p[i]);
+    fputs("], \"pieces\": [", stdout);
+    for (size_t i = 0; s == ST_OK && i < ids->n; i++) {
+        const char *piece = tokenizer_piece(z->session.tokenizer, ids->p[i]);
+        string.n = 0;
+        s = json_print_string(&string, piece ? piece : "", f);
+        if (s == ST_OK)
+            printf("%s%s", i > 0 ? ", " : "", string.p);
+    }
+    string.n = 0;
+    if (s == ST_OK)
+        s = json_print_string(&string, text->p ? text->p : "", f);
+    if (s == ST_OK)
+        printf("], \"text\": %s}\n", string.p);
+    text_free(&string);
+    return s == ST_OK ? console_flush(f) : s;
+}
+
 static enum status show_text(struct tokenize *z, struct text *text, struct fault *f)
 {
     struct ids ids = {0};
@@ -62,15 +76,7 @@ static enum status show_text(struct tokenize *z, struct text *text, struct fault
     if (s == ST_OK)
         s = tokenizer_encode(z->session.tokenizer, &ids, text->p ? text->p : "", text->n, flags, f);
     if (s == ST_OK && z->common.json) {
-        struct json_doc *doc = json_new_object();
-        s = doc ? add_pieces(json_edit(doc), z->session.tokenizer, &ids, f)
-                : fault_nomem(f, "the result", 0);
-        if (doc)
-            json_add_string(json_edit(doc), "text", text->p ? text->p : "");
-        if (s == ST_OK)
-            s = console_json(doc, f);
-        else
-            json_close(&doc);
+        s = show_json(z, text, &ids, f);
     } else if (s == ST_OK) {
         for (size_t i = 0; i < ids.n; i++) {
             const char *piece = tokenizer_piece(z->session.tokenizer, ids.p[i]);

@@ -81,6 +81,8 @@ void json_add_copy(struct json *to, const char *key, const struct json *value); 
 enum status json_print(struct text *to, const struct json_doc *doc, bool indented, struct fault *f);
 enum status json_print_value(struct text *to, const struct json *v, bool indented, struct fault *f);
 
+enum status json_print_string(struct text *to, const char *s, struct fault *f); /* with quotes */
+
 /* ST_NOMEM if something that was added to v, or within it, was lost for want of memory: before v is
  * read instead of printed. */
 enum status json_whole(const struct json *v, struct fault *f);

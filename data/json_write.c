@@ -125,7 +125,7 @@ static enum status newline(const struct print *p, struct fault *f)
 }
 
 /* Escapes what Python's json.dumps(ensure_ascii=False) escapes. */
-static enum status print_string(struct text *to, const char *s, struct fault *f)
+enum status json_print_string(struct text *to, const char *s, struct fault *f)
 {
     static const char named[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
     if (text_add(to, "\"", 1, f) != ST_OK)
@@ -184,8 +184,8 @@ static enum status print_members(struct print *p, const cJSON *v, struct fault *
             return f->code;
         if (p->indented && newline(p, f) != ST_OK)
             return f->code;
-        if (cJSON_IsObject(v) &&
-            (print_string(p->to, m->string, f) != ST_OK || text_add(p->to, ": ", 2, f) != ST_OK))
+        if (cJSON_IsObject(v) && (json_print_string(p->to, m->string, f) != ST_OK ||
+                                  text_add(p->to, ": ", 2, f) != ST_OK))
             return f->code;
         if (print_value(p, m, f) != ST_OK)
             return f->code;
@@ -200,7 +200,7 @@ static enum status print_value(struct print *p, const cJSON *v, struct fault *f)
     case cJSON_False: return text_add(p->to, "false", 5, f);
     case cJSON_True: return text_add(p->to, "true", 4, f);
     case cJSON_Number: return print_number(p->to, v->valuedouble, v->valueint == MARK_FLOAT, f);
-    case cJSON_String: return print_string(p->to, v->valuestring, f);
+    case cJSON_String: return json_print_string(p->to, v->valuestring, f);
     case cJSON_Array:
     case cJSON_Object: break;
     default: return text_add(p->to, "null", 4, f);
