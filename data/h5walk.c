@@ -175,6 +175,8 @@ static void confine(void)
     if (nowhere >= 0) {
         dup2(nowhere, 1);
         dup2(nowhere, 2);
+        if (nowhere > 2)
+            close(nowhere); /* it may be the last descriptor that we may have */
     }
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
         signal(fatal[i], SIG_DFL);
