@@ -17,11 +17,13 @@ enum status run_path_of(struct text *t, const struct run *r, const char *name, s
     return text_addf(t, f, "%s/%s", r->dir, name);
 }
 
-static struct run *run_new(const char *dir, struct fault *f)
+struct run *run_new(const char *dir, struct fault *f)
 {
     struct run *r = calloc(1, sizeof *r);
-    if (r)
+    if (r) {
+        r->lock = -1;
         r->dir = strdup(dir);
+    }
     if (r && r->dir)
         return r;
     free(r);
@@ -38,6 +40,8 @@ void run_close(struct run **r)
     checkpoint_close(&(*r)->found);
     json_close(&(*r)->doc);
     json_close(&(*r)->settings);
+    if ((*r)->lock >= 0)
+        close((*r)->lock);
     free((*r)->dir);
     free(*r);
     *r = NULL;
@@ -198,94 +202,25 @@ static enum status open_metrics(struct run *r, const char *mode, struct fault *f
     return s;
 }
 
-enum status run_vacant(const struct train *t, struct fault *f)
-{
-    struct names names = {0};
-    struct run *r = run_new(t->set.output, f);
-    if (!r)
-        return f->code;
-    enum status s = run_checkpoints(&names, r, f);
-    for (size_t i = names.n; s == ST_OK && !t->set.overwrite && i > 0; i--) {
-        struct checkpoint *c = NULL;
-        struct fault ignored = {0};
-        if (checkpoint_open(&c, names.p[i - 1], &ignored) != ST_OK)
-            continue;
-        checkpoint_close(&c);
-        fault_set(f, ST_RANGE, "%s already holds a run", r->dir);
-        s = fault_remedy(f,
-                         "go on with --resume %s, replace it with --overwrite true, or choose "
-                         "another --output",
-                         r->dir);
-    }
-    names_free(&names);
-    run_close(&r);
-    return s;
-}
-
-/* What a run writes into its folder, beside the checkpoints. */
-static const char *const outputs[] = {
-    "adapter_model.safetensors",      "adapter_config.json",      "report.html",  "train.json",
-    "best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl"};
-
-/* Removes all that an earlier run left, or that a failed run_create began: an adapter in the folder
- * is then this run's, or none. Folders go only if nothing else is in them. */
-static enum status clear_out(const struct run *r, bool folders, struct fault *f)
-{
-    static const char *const made[] = {"best", "checkpoints", "."};
-    struct names names = {0};
-    struct text path = {0};
-    enum status s = run_checkpoints(&names, r, f);
-    for (size_t i = 0; s == ST_OK && i < names.n; i++)
-        unlink(names.p[i]);
-    for (size_t i = 0; s == ST_OK && i < sizeof outputs / sizeof *outputs; i++)
-        if ((s = run_path_of(&path, r, outputs[i], f)) == ST_OK)
-            unlink(path.p);
-    for (size_t i = 0; folders && s == ST_OK && i < sizeof made / sizeof *made; i++)
-        if ((s = run_path_of(&path, r, made[i], f)) == ST_OK)
-            rmdir(i == 2 ? r->dir : path.p);
-    names_free(&names);
-    text_free(&path);
-    return s;
-}
-
-enum status run_clear_halves(const struct run *r, struct fault *f)
-{
-    struct text path = {0};
-    enum status s = ST_OK;
-    for (size_t i = 0; s == ST_OK && i < sizeof outputs / sizeof *outputs; i++) {
-        path.n = 0;
-        s = text_addf(&path, f, "%s/%s.tmp", r->dir, outputs[i]);
-        if (s == ST_OK)
-            unlink(path.p);
-    }
-    text_free(&path);
-    return s == ST_OK ? run_drop_halves(r, f) : s;
-}
-
 enum status run_create(struct run **out, struct train *t, struct fault *f)
 {
-    struct text path = {0};
     struct run *r = run_new(t->set.output, f);
     if (!r)
         return f->code;
-    enum status s = run_path_of(&path, r, "checkpoints", f);
-    if (s == ST_OK)
-        s = clear_out(r, false, f);
-    if (s == ST_OK)
-        s = file_mkdirs(path.p, f);
-    if (s == ST_OK)
-        s = open_metrics(r, "w", f);
-    if (s == ST_OK)
+    enum status s = run_folder_claim(r, t, f);
+    if (s == ST_OK) {
+        /* The settings first: a folder that a kill leaves is then known for a run's. */
         s = write_settings(r, t, f);
-    text_free(&path);
-    if (s != ST_OK) {
-        struct fault ignored = {0};
-        clear_out(r, true, &ignored);
-        run_close(&r);
-        return s;
+        if (s == ST_OK)
+            s = open_metrics(r, "w", f);
+        if (s != ST_OK)
+            run_folder_undo(r);
     }
-    *out = r;
-    return ST_OK;
+    if (s == ST_OK)
+        *out = r;
+    else
+        run_close(&r);
+    return s;
 }
 
 enum status run_resume(struct run **out, struct train *t, struct fault *f)
@@ -293,7 +228,9 @@ enum status run_resume(struct run **out, struct train *t, struct fault *f)
     struct run *r = run_new(t->set.resume, f);
     if (!r)
         return f->code;
-    enum status s = read_settings(r, t, f);
+    enum status s = run_folder_lock(r, f);
+    if (s == ST_OK)
+        s = read_settings(r, t, f);
     if (s != ST_OK) {
         run_close(&r);
         return s;

@@ -1,6 +1,7 @@
 /* Checkpoints of a run: found, read, written, thinned out. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,9 +19,12 @@ void names_free(struct names *n)
     *n = (struct names){0};
 }
 
-static int by_name(const void *a, const void *b)
+/* By step, for the digits of a larger one are more or greater. */
+static int by_step(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    size_t n = strlen(x), m = strlen(y);
+    return n != m ? (n > m) - (n < m) : strcmp(x, y);
 }
 
 static enum status add_name(struct names *out, const char *folder, const char *name,
@@ -37,22 +41,34 @@ static enum status add_name(struct names *out, const char *folder, const char *n
     return s;
 }
 
-/* Names in checkpoints/ that end so. */
+static enum status name_of(struct text *to, int64_t step, struct fault *f)
+{
+    return text_addf(to, f, "%08lld.h5", (long long)step);
+}
+
+/* Whether it is what name_of gives for some step, and `end`. */
+static bool is_ours(const char *name, const char *end)
+{
+    char again[64];
+    long long step = strtoll(name, NULL, 10);
+    snprintf(again, sizeof again, "%08lld.h5%s", step, end);
+    return step > 0 && strcmp(name, again) == 0;
+}
+
 static enum status list(struct names *out, const struct run *r, const char *end, struct fault *f)
 {
     struct text path = {0};
-    size_t tail = strlen(end);
     enum status s = run_path_of(&path, r, "checkpoints", f);
     DIR *d = s == ST_OK ? opendir(path.p) : NULL;
-    for (struct dirent *e; s == ST_OK && d && (e = readdir(d));) {
-        size_t n = strlen(e->d_name);
-        if (n > tail && strcmp(e->d_name + n - tail, end) == 0)
+    if (s == ST_OK && !d && errno != ENOENT && errno != ENOTDIR)
+        s = file_fault(f, "read", path.p, errno);
+    for (struct dirent *e; s == ST_OK && d && (e = readdir(d));)
+        if (is_ours(e->d_name, end))
             s = add_name(out, path.p, e->d_name, f);
-    }
     if (d)
         closedir(d);
     if (s == ST_OK && out->n > 1)
-        qsort(out->p, out->n, sizeof *out->p, by_name);
+        qsort(out->p, out->n, sizeof *out->p, by_step);
     if (s != ST_OK)
         names_free(out);
     text_free(&path);
@@ -61,7 +77,12 @@ static enum status list(struct names *out, const struct run *r, const char *end,
 
 enum status run_checkpoints(struct names *out, const struct run *r, struct fault *f)
 {
-    return list(out, r, ".h5", f);
+    return list(out, r, "", f);
+}
+
+enum status run_half_checkpoints(struct names *out, const struct run *r, struct fault *f)
+{
+    return list(out, r, ".tmp", f);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -117,16 +138,6 @@ static enum status write_checkpoint(const char *path, struct train *t, const str
     return s;
 }
 
-enum status run_drop_halves(const struct run *r, struct fault *f)
-{
-    struct names names = {0};
-    enum status s = list(&names, r, ".tmp", f);
-    for (size_t i = 0; i < names.n; i++)
-        unlink(names.p[i]);
-    names_free(&names);
-    return s;
-}
-
 /* All but the newest two, the one just written and the one before it. */
 static enum status thin_out(const struct run *r, struct fault *f)
 {
@@ -153,7 +164,9 @@ enum status run_save(struct run *r, struct train *t, const struct train_state *s
     if (s == ST_OK) /* before the checkpoint: once that says "finished", nothing is done again */
         s = run_report(r, t, f);
     if (s == ST_OK)
-        s = text_addf(&path, f, "%s/checkpoints/%08lld.h5", r->dir, (long long)st->step);
+        s = text_addf(&path, f, "%s/checkpoints/", r->dir);
+    if (s == ST_OK)
+        s = name_of(&path, st->step, f);
     if (s == ST_OK)
         s = write_checkpoint(path.p, t, st, values, n, f);
     if (s == ST_OK)
@@ -249,7 +262,7 @@ enum status run_find(struct run *r, struct train *t, struct train_state *st, boo
         if (tried == ST_OK) {
             *st = read;
             *found = true;
-        } else if (i > 1) {
+        } else if (i > 1 && tried == ST_FORMAT) { /* not where memory is short */
             console_warn("%s; going back to the checkpoint before it", why.text);
         } else {
             *f = why;

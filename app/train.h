@@ -61,11 +61,13 @@ enum status train_valid_sampler(struct sampler **out, const struct train *t, str
 
 struct run;
 
-/* Refuses a folder with a complete checkpoint unless set.overwrite. Early, because it forks, and
- * because nobody wants to wait for a model first. */
+/* Refuses a folder with a complete checkpoint unless set.overwrite; always one that another process
+ * trains in, one with files of the names that a run writes if no run made them, and one that holds
+ * what this run reads under such a name. Early, because it forks, and because nobody wants to wait
+ * for a model first. */
 enum status run_vacant(const struct train *t, struct fault *f);
-/* Makes the folder and its train.json; what a run before it left there goes. On failure nothing new
- * is left. */
+/* Makes the folder and its train.json; what a run before it left there goes, and it is this
+ * process's until run_close. On failure nothing new is left. */
 enum status run_create(struct run **out, struct train *t, struct fault *f);
 /* Reads RUN/train.json into t->set (common is left alone) and holds base and data against it later
  * through run_check. The settings' strings live as long as the run. */
@@ -74,8 +76,8 @@ enum status run_check(const struct run *r, const struct train *t, struct fault *
 void run_close(struct run **r);
 const char *run_path(const struct run *r);
 
-/* Reads the newest complete checkpoint: its numbers into *state, its arrays kept for run_restore;
- * found is false if there is none. Before a device is open: reading a checkpoint forks. */
+/* Reads the newest checkpoint that is not damaged: its numbers into *state, its arrays kept for
+ * run_restore; found is false if there is none. Before a device is open: reading a checkpoint forks. */
 enum status run_find(struct run *r, struct train *t, struct train_state *state, bool *found,
                      struct fault *f);
 /* Puts what run_find found into the model and the sampler, and cuts metrics.jsonl back to its step

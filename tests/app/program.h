@@ -47,9 +47,9 @@ enum { PROGRAM_ARGS = 64, PROGRAM_ENV = 4 };
 
 /* How the next run differs from a plain one; zeroed after it. */
 struct program_how {
-    rlim_t memory_limit, file_limit; /* RLIMIT_AS, RLIMIT_FSIZE; 0: none */
-    const char *output;              /* standard output goes to this file, not to us */
-    const char *input;               /* what it reads from standard input */
+    rlim_t memory_limit, file_limit, open_limit; /* RLIMIT_AS, _FSIZE, _NOFILE; 0: none */
+    const char *output;                          /* standard output goes to this file, not to us */
+    const char *input;                           /* what it reads from standard input */
     bool closed_output; /* standard output is closed; broken_output: a pipe that nobody reads */
     bool broken_output, as_nobody;
     const char *env[PROGRAM_ENV]; /* "NAME=value" */
@@ -87,6 +87,7 @@ static inline void program_become(const struct program_how *how, char **argv, in
 {
     struct rlimit memory = {how->memory_limit, how->memory_limit};
     struct rlimit file = {how->file_limit, how->file_limit}, core = {0, 0};
+    struct rlimit files = {how->open_limit, how->open_limit};
     dup2(in, 0);
     dup2(err, 2);
     if (how->output)
@@ -99,6 +100,8 @@ static inline void program_become(const struct program_how *how, char **argv, in
     setrlimit(RLIMIT_CORE, &core);
     if (how->file_limit)
         setrlimit(RLIMIT_FSIZE, &file);
+    if (how->open_limit)
+        setrlimit(RLIMIT_NOFILE, &files);
     if (how->memory_limit)
         setrlimit(RLIMIT_AS, &memory);
     if (how->as_nobody && geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
