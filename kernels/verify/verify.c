@@ -119,13 +119,18 @@ void verify_prepare(struct verify *v, const struct kern_specs *s)
         v->status = kern_prepare(v->k[i], s, v->f);
 }
 
+bool verify_worse(double error, double worst)
+{
+    return !isnan(worst) && !(error <= worst);
+}
+
 static double relative_error(const float *ref, const float *got, size_t n)
 {
     double most = 0, largest = 0;
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)got[i] - (double)ref[i]), r = fabs((double)ref[i]);
-        if (!(d <= most))
-            most = d; /* NaN stays */
+        if (verify_worse(d, most))
+            most = d;
         largest = r > largest ? r : largest;
     }
     return largest > 0 ? most / largest : most;
@@ -149,7 +154,7 @@ void verify_same(struct verify *v, const char *op, const char *output, const str
         struct verify_result r = {.op = op, .output = output, .error = relative_error(x, x + n, n)};
         for (size_t c = 0; c < sizeof r.shape; c++)
             r.shape[c] = v->shape[c];
-        if (!(r.error <= v->worst))
+        if (verify_worse(r.error, v->worst))
             v->worst = r.error;
         if (v->report)
             v->report(v->ctx, &r);

@@ -18,6 +18,9 @@ struct verify_result {
     double error; /* NaN if an output is not finite where the reference is */
 };
 
+/* Larger than what was the worst so far, or the first that is NaN: that one stays the worst. */
+bool verify_worse(double error, double worst);
+
 typedef void verify_report_fn(void *ctx, const struct verify_result *r);
 
 /* Fails only if something could not be run at all; too large an error is the caller's to judge by
