@@ -107,8 +107,14 @@ static void delta_row(struct merge *m, const struct adapter_entry *e, int row)
         d[c] *= e->scale;
 }
 
-/* Adds m->delta to the row of t's type in m->row; sums what rounding took. */
-static void add_row(struct merge *m, enum dtype dtype, size_t cols, double *lost, double *whole)
+/* What adding did, summed over a tensor. */
+struct sums {
+    double lost, whole; /* as in struct merge */
+    size_t over;        /* finite values that are not so any more */
+};
+
+/* Adds m->delta to the row of t's type in m->row. */
+static void add_row(struct merge *m, enum dtype dtype, size_t cols, struct sums *sums)
 {
     for (size_t c = 0; c < cols; c++) {
         float old, sum, now;
@@ -125,21 +131,35 @@ static void add_row(struct merge *m, enum dtype dtype, size_t cols, double *lost
             now = dtype == DT_F16 ? f16_to_f32(h) : bf16_to_f32(h);
             memcpy(m->row + 2 * c, &h, 2);
         }
-        *lost += fabs((double)m->delta[c] - ((double)now - (double)old));
-        *whole += fabs((double)m->delta[c]);
+        sums->lost += fabs((double)m->delta[c] - ((double)now - (double)old));
+        sums->whole += fabs((double)m->delta[c]);
+        sums->over += isfinite(old) && !isfinite(now);
     }
 }
 
-static void account(struct merge *m, const struct tensor *t, double lost, double whole)
+/* A delta that is not finite is the adapter's fault; a sum that is not, the type's. */
+static enum status account(struct merge *m, const struct tensor *t, const struct adapter_entry *e,
+                           const struct sums *sums, struct fault *f)
 {
-    double share = whole > 0 ? lost / whole : 0;
-    m->lost += lost;
-    m->whole += whole;
+    double share = sums->whole > 0 ? sums->lost / sums->whole : 0;
+    if (!isfinite(sums->whole))
+        return fault_set(f, ST_NUMERIC, "the adapter of %s is not finite", e->mod.name);
+    if (sums->over > 0) {
+        fault_set(f, ST_NUMERIC, "with the adapter %zu value%s of tensor %s would not fit %s",
+                  sums->over, sums->over == 1 ? "" : "s", t->name, dtype_name(t->dtype));
+        return fault_remedy(f, t->dtype == DT_F32 ? "the adapter is not one to merge: train it "
+                                                    "again with a lower --learning-rate"
+                                                  : "import the base with --dtype f32 and merge "
+                                                    "again");
+    }
+    m->lost += sums->lost;
+    m->whole += sums->whole;
     m->stats.tensors_merged++;
     if (share > m->stats.worst_lost) {
         m->stats.worst_lost = share;
         snprintf(m->stats.worst, sizeof m->stats.worst, "%.159s", t->name);
     }
+    return ST_OK;
 }
 
 static enum status add_adapter(struct merge *m, const struct tensor *t,
@@ -149,7 +169,7 @@ static enum status add_adapter(struct merge *m, const struct tensor *t,
     int rows = m->c->conv1d ? e->mod.in : e->mod.out;
     size_t cols = (size_t)(m->c->conv1d ? e->mod.out : e->mod.in);
     size_t bytes = cols * dtype_size(t->dtype);
-    double lost = 0, whole = 0;
+    struct sums sums = {0};
     uint32_t crc = 0;
     bool known = t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16;
     if (!known || t->bytes != bytes * (size_t)rows)
@@ -159,14 +179,11 @@ static enum status add_adapter(struct merge *m, const struct tensor *t,
         if (base_read(m->base, t, (size_t)r * bytes, m->row, bytes, &crc, f) != ST_OK)
             return f->code;
         delta_row(m, e, r);
-        add_row(m, t->dtype, cols, &lost, &whole);
+        add_row(m, t->dtype, cols, &sums);
         if (sink(ctx, m->row, bytes, f) != ST_OK)
             return f->code;
     }
-    if (!isfinite(whole))
-        return fault_set(f, ST_NUMERIC, "the adapter of %s is not finite", e->mod.name);
-    account(m, t, lost, whole);
-    return ST_OK;
+    return account(m, t, e, &sums, f);
 }
 
 /* The adapter whose matrix this tensor is, or -1. */

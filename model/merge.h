@@ -30,7 +30,8 @@ enum status merge_open(struct merge **out, const struct base *base, const struct
                        const struct adapters *a, struct fault *f);
 void merge_close(struct merge **m);
 
-/* t is a tensor of the base (by its name; tensors of a copy of the base's list will do). */
+/* t is a tensor of the base (by its name; tensors of a copy of the base's list will do). ST_NUMERIC
+ * if the adapter is not finite, or makes a finite weight one that its type cannot hold. */
 enum status merge_tensor(struct merge *m, const struct tensor *t, merge_sink_fn *sink, void *ctx,
                          struct fault *f);
 

@@ -79,6 +79,54 @@ static void not_finite(void **state)
     fixture_close(&x);
 }
 
+/* A finite delta on a finite weight, and a sum that the weight's type cannot hold; what was infinite
+ * in the base before is not the merge's to refuse. */
+static void too_large(void **state)
+{
+    (void)state;
+    struct fixture x;
+    struct fault said = {0};
+    struct merge *m = NULL;
+    struct safetensors_out *w = NULL;
+    struct base *b = NULL;
+    struct base_out *out = NULL;
+    fixture_open(&x, "tests/fixtures/model/llama2");
+    struct adapters *a = fixture_adapters(&x, "final");
+    const struct adapter_entry *e = &a->p[0];
+    size_t rows = (size_t)e->mod.out, cols = (size_t)e->mod.in, rank = (size_t)e->rank;
+    const char *name = "model.layers.0.mlp.down_proj.weight";
+    struct tensor t = {
+        .name = name, .dtype = DT_F16, .ndim = 2, .shape = {(int64_t)rows, (int64_t)cols}};
+    uint16_t *values = calloc(rows * cols, sizeof *values);
+    for (int pass = 0; pass < 2; pass++) {
+        values[0] = f32_to_f16(pass ? INFINITY : 65504);
+        OK(base_create(&out, scratch_path("half.h5"), x.c.family, "test", &f));
+        OK(base_add_tensor(out, &t, values, &f));
+        OK(base_commit(out, &f));
+        base_out_close(&out);
+        OK(base_open(&b, scratch_path("half.h5"), &f));
+        memset(a->data + e->a, 0, rank * cols * sizeof *a->data);
+        memset(a->data + e->b, 0, rows * rank * sizeof *a->data);
+        a->data[e->a] = 1;
+        a->data[e->b] = 65504 / e->scale;
+        OK(merge_open(&m, b, &x.c, a, &f));
+        OK(safetensors_create(&w, scratch_path("out.safetensors"), 0, &f));
+        OK(safetensors_declare(w, base_find(b, name), &f));
+        enum status s = merge_tensor(m, base_find(b, name), append, w, &said);
+        assert_int_equal(s, pass ? ST_OK : ST_NUMERIC);
+        if (s != ST_OK) {
+            assert_non_null(strstr(said.text, "1 value of tensor model.layers.0.mlp.down_proj"));
+            assert_non_null(strstr(said.remedy, "--dtype f32"));
+        }
+        safetensors_out_close(&w);
+        merge_close(&m);
+        base_close(&b);
+    }
+    free(values);
+    adapters_free(&a);
+    fixture_close(&x);
+}
+
 /* A bit flipped in a tensor: loading and merging name it. */
 static void damaged(void **state)
 {
@@ -124,6 +172,7 @@ int main(void)
 {
 #define IN_SCRATCH(fn) cmocka_unit_test_setup_teardown(fn, scratch_make, scratch_remove)
     const struct CMUnitTest tests[] = {IN_SCRATCH(untouched), IN_SCRATCH(lost_to_rounding),
-                                       IN_SCRATCH(not_finite), IN_SCRATCH(damaged)};
+                                       IN_SCRATCH(not_finite), IN_SCRATCH(too_large),
+                                       IN_SCRATCH(damaged)};
     return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
 }
