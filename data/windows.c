@@ -3,8 +3,16 @@
 enum status windows_plan(struct windows *w, enum windows_mode mode, size_t tokens, size_t ctx,
                          size_t stride, struct fault *f)
 {
+    static const size_t least[] = {
+        [WINDOWS_BLOCKS] = 1, [WINDOWS_STRIDE] = 2, [WINDOWS_LLAMACPP] = 3};
     size_t need = mode == WINDOWS_LLAMACPP ? 2 * ctx : 2;
     *w = (struct windows){mode, tokens, ctx, stride, 0};
+    if (ctx < least[mode]) {
+        fault_set(f, ST_RANGE, "a context of %zu token%s leaves nothing to score: %zu are needed",
+                  ctx, ctx == 1 ? "" : "s", least[mode]);
+        return fault_remedy(f, "give a larger --ctx; where the model has no more positions, use "
+                               "--mode blocks");
+    }
     if (tokens < need) {
         fault_set(f, ST_RANGE, "the text has %zu tokens, and %zu are needed", tokens, need);
         return fault_remedy(f, mode == WINDOWS_LLAMACPP ? "use a longer text or a smaller --ctx"

@@ -82,6 +82,12 @@ static void impossible_sizes_are_refused(void **state)
     assert_int_equal(windows_plan(&w, WINDOWS_BLOCKS, 1, 8, 0, &f), ST_RANGE);
     assert_int_equal(windows_plan(&w, WINDOWS_STRIDE, 100, 8, 9, &f), ST_RANGE);
     assert_int_equal(windows_plan(&w, WINDOWS_STRIDE, 100, 8, 0, &f), ST_RANGE);
+    for (int mode = WINDOWS_BLOCKS; mode <= WINDOWS_LLAMACPP; mode++)
+        for (size_t ctx = 0; ctx < 5; ctx++) { /* a window either scores something or is refused */
+            enum status s = windows_plan(&w, (enum windows_mode)mode, 100, ctx, 1, &f);
+            assert_int_equal(s, ctx > (size_t)mode ? ST_OK : ST_RANGE);
+            assert_true(s != ST_OK || windows_at(&w, 0).n > windows_at(&w, 0).first);
+        }
 }
 
 int main(void)
