@@ -67,10 +67,17 @@ const struct tensor *safetensors_next(struct safetensors_out *w);
 enum status safetensors_write(struct safetensors_out *w, const void *bytes, size_t n,
                               struct fault *f);
 
-/* Every tensor has been written: the files get their names, the index last. */
+/* Every tensor has been written: the files that safetensors_commit will name, so that others can be
+ * added that take their names with them (config.json last). */
+struct file_set;
+enum status safetensors_seal(struct safetensors_out *w, struct file_set **files, struct fault *f);
+
+/* Every tensor has been written: the files get their names, the index last; all of them or none
+ * (file_set_commit says what that means where an earlier checkpoint is replaced). */
 enum status safetensors_commit(struct safetensors_out *w, struct fault *f);
 
-/* Frees; without a successful commit no file of it stays. NULL-safe, nulls. */
+/* Frees; without a successful commit no file of it stays, and those that it was to replace stand as
+ * they did. NULL-safe, nulls. */
 void safetensors_out_close(struct safetensors_out **w);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/file.h"
+#include "data/file_set.h"
 #include "data/json.h"
 #include "data/safetensors.h"
 #include "data/text.h"
@@ -20,9 +20,9 @@ struct safetensors_out {
     size_t shard_bytes;
     struct entry *p; /* as declared; in the order of writing once planned */
     size_t n, cap;
-    bool planned, sorted;
-    size_t current, done;   /* bytes of p[current] that are written */
-    struct file_out *files; /* one per shard */
+    bool planned, sorted, sealed;
+    size_t current, done;  /* bytes of p[current] that are written */
+    struct file_set files; /* the shards, one after the other; then the index */
     size_t shard_count;
 };
 
@@ -161,6 +161,7 @@ static enum status header_json(struct text *to, const struct safetensors_out *w,
 static enum status begin_shard(struct safetensors_out *w, size_t shard, struct fault *f)
 {
     struct text path = {0}, header = {0};
+    struct file_out *o = NULL;
     unsigned char length[8];
     enum status s = shard_path(&path, w, shard, f);
     if (s == ST_OK)
@@ -168,28 +169,24 @@ static enum status begin_shard(struct safetensors_out *w, size_t shard, struct f
     while (s == ST_OK && header.n % 8 != 0)
         s = text_add(&header, " ", 1, f);
     if (s == ST_OK)
-        s = file_out_open(&w->files[shard], path.p, f);
+        s = file_set_open(&w->files, &o, path.p, f);
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)((uint64_t)header.n >> 8 * i);
     if (s == ST_OK)
-        s = file_out_write(&w->files[shard], length, 8, f);
+        s = file_out_write(o, length, 8, f);
     if (s == ST_OK)
-        s = file_out_write(&w->files[shard], header.p, header.n, f);
+        s = file_out_write(o, header.p, header.n, f);
     text_free(&path);
     text_free(&header);
     return s;
 }
 
+/* Tensors are written shard by shard. */
 static enum status open_shard(struct safetensors_out *w, size_t shard, struct fault *f)
 {
     if (!w->planned)
         plan(w);
-    if (!w->files) {
-        w->files = calloc(w->shard_count, sizeof *w->files);
-        if (!w->files)
-            return fault_nomem(f, w->path, w->shard_count * sizeof *w->files);
-    }
-    return w->files[shard].open ? ST_OK : begin_shard(w, shard, f);
+    return shard < w->files.n ? ST_OK : begin_shard(w, shard, f);
 }
 
 enum status safetensors_write(struct safetensors_out *w, const void *bytes, size_t n,
@@ -200,7 +197,8 @@ enum status safetensors_write(struct safetensors_out *w, const void *bytes, size
         return fault_set(f, ST_USAGE, "%s: more bytes than tensor %.120s has", w->path,
                          t ? t->name : "none");
     size_t shard = w->p[w->current].shard;
-    if (open_shard(w, shard, f) != ST_OK || file_out_write(&w->files[shard], bytes, n, f) != ST_OK)
+    if (open_shard(w, shard, f) != ST_OK ||
+        file_out_write(file_set_at(&w->files, shard), bytes, n, f) != ST_OK)
         return f->code;
     w->done += n;
     if (w->done == t->bytes) {
@@ -242,7 +240,7 @@ static enum status write_index(struct safetensors_out *w, struct fault *f)
     if (s == ST_OK)
         s = text_adds(&json, "\n", f);
     if (s == ST_OK)
-        s = file_write(path.p, json.p, json.n, f);
+        s = file_set_write(&w->files, path.p, json.p, json.n, f);
     json_close(&doc);
     text_free(&path);
     text_free(&name);
@@ -250,62 +248,45 @@ static enum status write_index(struct safetensors_out *w, struct fault *f)
     return s;
 }
 
-/* Removes the shards that had their names already when a later one failed. */
-static void take_back(const struct safetensors_out *w, size_t shards)
-{
-    struct fault ignored;
-    for (size_t s = 0; s < shards; s++) {
-        struct text path = {0};
-        if (shard_path(&path, w, s, &ignored) == ST_OK)
-            unlink(path.p);
-        text_free(&path);
-    }
-}
-
-static enum status commit_files(struct safetensors_out *w, struct fault *f)
-{
-    for (size_t s = 0; s < w->shard_count; s++) {
-        if (file_out_commit(&w->files[s], f) != ST_OK) {
-            take_back(w, s);
-            return f->code;
-        }
-    }
-    if (w->shard_count > 1 && write_index(w, f) != ST_OK) {
-        take_back(w, w->shard_count);
-        return f->code;
-    }
-    return ST_OK;
-}
-
 /* One file and shards with an index are two ways to say the same: where an earlier checkpoint stood
  * in the folder in the other way, readers would go on finding it. So its index, or its one file,
  * goes. */
-enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
+enum status safetensors_seal(struct safetensors_out *w, struct file_set **files, struct fault *f)
 {
     const struct tensor *t = safetensors_next(w);
     struct text other = {0};
     if (t)
         return fault_set(f, ST_USAGE, "%s: tensor %.120s was not written", w->path, t->name);
-    if (open_shard(w, 0, f) != ST_OK) /* a file without tensors has a header too */
-        return f->code;
-    enum status s = text_addf(&other, f, "%s%s", w->path, w->shard_count > 1 ? "" : ".index.json");
-    if (s == ST_OK)
-        s = commit_files(w, f);
-    if (s == ST_OK && unlink(other.p) != 0 && errno != ENOENT)
-        s = file_fault(f, "remove", other.p, errno);
-    text_free(&other);
+    enum status s = ST_OK;
+    if (!w->sealed) {
+        s = open_shard(w, 0, f); /* a file without tensors has a header too */
+        if (s == ST_OK)
+            s = text_addf(&other, f, "%s%s", w->path, w->shard_count > 1 ? "" : ".index.json");
+        if (s == ST_OK)
+            s = file_set_drop(&w->files, other.p, f);
+        if (s == ST_OK && w->shard_count > 1)
+            s = write_index(w, f);
+        text_free(&other);
+        w->sealed = s == ST_OK;
+    }
+    if (s == ST_OK && files)
+        *files = &w->files;
     return s;
+}
+
+enum status safetensors_commit(struct safetensors_out *w, struct fault *f)
+{
+    enum status s = safetensors_seal(w, NULL, f);
+    return s == ST_OK ? file_set_commit(&w->files, f) : s;
 }
 
 void safetensors_out_close(struct safetensors_out **w)
 {
     if (!*w)
         return;
-    for (size_t s = 0; (*w)->files && s < (*w)->shard_count; s++)
-        file_out_abort(&(*w)->files[s]);
+    file_set_abort(&(*w)->files);
     for (size_t i = 0; i < (*w)->n; i++)
         free((void *)(uintptr_t)(*w)->p[i].t.name);
-    free((*w)->files);
     free((*w)->p);
     free((*w)->path);
     free(*w);

@@ -73,11 +73,51 @@ static void test_both(void **state)
     holds(1, "c");
 }
 
+static enum status write_two(size_t shard_bytes, struct fault *f)
+{
+    struct safetensors_out *w = NULL;
+    enum status s = safetensors_create(&w, scratch_path("model.safetensors"), shard_bytes, f);
+    for (int i = 0; s == ST_OK && i < 2; i++)
+        s = safetensors_declare(
+            w, &(struct tensor){.name = i ? "b" : "a", .dtype = DT_I8, .ndim = 1, .shape = {1}}, f);
+    while (s == ST_OK && safetensors_next(w))
+        s = safetensors_write(w, "1", 1, f);
+    if (s == ST_OK)
+        s = safetensors_commit(w, f);
+    safetensors_out_close(&w);
+    return s;
+}
+
+/* A commit that fails takes back all shards, and leaves what it was to replace. */
+static void test_taken_back(void **state)
+{
+    (void)state;
+    struct fault f = {0};
+    const char *index = scratch_path(index_name);
+    assert_int_equal(mkdir(index, 0777), 0);
+    assert_int_equal(write_two(0, &f), ST_IO); /* an index that cannot be removed */
+    assert_non_null(strstr(f.text, index_name));
+    assert_int_equal(scratch_count(), 1);
+    assert_int_equal(write_two(1, &f), ST_IO); /* nor be replaced */
+    assert_int_equal(scratch_count(), 1);
+    assert_int_equal(rmdir(index), 0);
+    assert_int_equal(write_two(0, &f), ST_OK);
+    assert_int_equal(mkdir(scratch_path("model-00002-of-00002.safetensors"), 0777), 0);
+    assert_int_equal(write_two(1, &f), ST_IO);
+    assert_int_equal(scratch_count(), 2);
+    holds(2, "a");
+    assert_int_equal(rmdir(scratch_path("model-00002-of-00002.safetensors")), 0);
+    assert_int_equal(write_two(1, &f), ST_OK);
+    assert_int_equal(scratch_count(), 3);
+    holds(2, "b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_names, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(test_both, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(test_taken_back, scratch_make, scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
