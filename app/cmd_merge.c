@@ -1,16 +1,14 @@
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/options.h"
+#include "app/proof.h"
 #include "app/session.h"
 #include "app/signals.h"
-#include "data/dataset.h"
-#include "data/file.h"
+#include "data/file_set.h"
 #include "data/safetensors.h"
 #include "model/merge.h"
 
@@ -23,12 +21,10 @@ struct merging {
     struct base_out *h5;           /* --format h5 */
     struct progress bar;
     uint64_t done;
-    struct ids probe; /* what the proof compares logits over */
-    double max_logit_diff;
+    struct proof proof;
     bool made; /* the output was not there before */
 };
 
-enum { PROBE_ROWS = 64 };
 static const size_t SHARD_BYTES = (size_t)5 << 30;
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -53,8 +49,10 @@ static enum status stopped(struct fault *f)
                           : ST_OK;
 }
 
-/* Writes a file of the base's beside the weights; chat templates have a folder of their own. */
-static enum status write_file(const struct merging *m, const struct blob *file, struct fault *f)
+/* Adds a file of the base's to those beside the weights; chat templates have a folder of their
+ * own. */
+static enum status add_file(const struct merging *m, struct file_set *to, const struct blob *file,
+                            struct fault *f)
 {
     struct text path = {0};
     enum status s = ST_OK;
@@ -67,15 +65,28 @@ static enum status write_file(const struct merging *m, const struct blob *file, 
     if (s == ST_OK)
         s = file_join(&path, m->output, file->name, f);
     if (s == ST_OK)
-        s = file_write(path.p, file->data, file->size, f);
+        s = file_set_write(to, path.p, file->data, file->size, f);
     text_free(&path);
+    return s;
+}
+
+/* config.json comes last: a folder without it is no model, so a merge that is killed while its files
+ * take their names leaves none that is half an earlier one (data/file_set.h). */
+static enum status add_files(const struct merging *m, struct fault *f)
+{
+    const struct blobs *files = base_files(m->session.base);
+    struct file_set *to = NULL;
+    enum status s = safetensors_seal(m->files, &to, f);
+    for (int config = 0; config < 2; config++)
+        for (size_t i = 0; s == ST_OK && i < files->n; i++)
+            if ((strcmp(files->p[i].name, "config.json") == 0) == config)
+                s = add_file(m, to, &files->p[i], f);
     return s;
 }
 
 static enum status write_hf(struct merging *m, struct fault *f)
 {
     const struct base *b = m->session.base;
-    const struct blobs *files = base_files(b);
     struct text path = {0};
     enum status s = file_mkdirs(m->output, f);
     if (s == ST_OK)
@@ -91,8 +102,8 @@ static enum status write_hf(struct merging *m, struct fault *f)
     }
     if (s == ST_OK)
         s = merge_check(m->merge, f);
-    for (size_t i = 0; s == ST_OK && i < files->n; i++)
-        s = write_file(m, &files->p[i], f);
+    if (s == ST_OK)
+        s = add_files(m, f);
     if (s == ST_OK)
         s = safetensors_commit(m->files, f);
     text_free(&path);
@@ -126,115 +137,19 @@ static uint64_t total_bytes(const struct base *b)
     return n;
 }
 
-/* Output that a failed merge began must not look like a model: its files go again. In a folder that
- * was there before they may be an earlier merge's, and stay. */
+/* Takes back what a failed merge began, with the folders that it made. */
 static void undo(struct merging *m)
 {
     bool hf = m->files != NULL && m->made;
+    struct text path = {0};
+    struct fault ignored = {0};
     safetensors_out_close(&m->files);
     base_out_close(&m->h5);
-    for (size_t i = 0; hf && i < base_files(m->session.base)->n; i++) {
-        struct text path = {0};
-        struct fault ignored = {0};
-        if (file_join(&path, m->output, base_files(m->session.base)->p[i].name, &ignored) == ST_OK)
-            remove(path.p);
-        path.n = 0;
-        if (file_join(&path, m->output, CHAT_FOLDER, &ignored) == ST_OK)
-            remove(path.p);
-        text_free(&path);
-    }
+    if (hf && file_join(&path, m->output, CHAT_FOLDER, &ignored) == ST_OK)
+        rmdir(path.p);
     if (hf)
-        remove(m->output); /* only if nothing else is in it */
-}
-
-/* ---- the proof ------------------------------------------------------------------------------- */
-
-/* The first row of --data, else 64 fixed ids spread over the vocabulary. */
-static enum status choose_probe(struct merging *m, struct fault *f)
-{
-    const struct model_config *c = &m->session.config;
-    enum status s = ST_OK;
-    int n = c->max_positions < PROBE_ROWS ? c->max_positions : PROBE_ROWS;
-    if (!m->data) {
-        for (int64_t i = 0; s == ST_OK && i < n; i++)
-            s = ids_add(&m->probe, (int32_t)((i * 2654435761 + 17) % c->vocab), f);
-        return s;
-    }
-    struct dataset *d = NULL;
-    struct dataset_options o = {.tokenizer = m->session.tokenizer,
-                                .chat = m->session.chat,
-                                .seq_max = c->max_positions < 2048 ? c->max_positions : 2048,
-                                .vocab = c->vocab,
-                                .now = time(NULL)};
-    s = dataset_open(&d, m->data, &o, f);
-    if (s == ST_OK) {
-        struct row r = dataset_row(d, 0);
-        s = dataset_check(d, f);
-        if (s == ST_OK)
-            s = ids_adds(&m->probe, r.ids, (size_t)r.n, f);
-    }
-    dataset_close(&d);
-    return s;
-}
-
-static enum status probe_logits(struct model *model, const struct ids *ids, float *logits,
-                                struct fault *f)
-{
-    size_t n = ids->n;
-    int32_t *rows = malloc(2 * n * sizeof *rows);
-    if (!rows)
-        return fault_nomem(f, "the proof", 2 * n * sizeof *rows);
-    for (size_t i = 0; i < n; i++) {
-        rows[i] = (int32_t)i;
-        rows[n + i] = 0;
-    }
-    struct batch b = {.rows = (int)n, .ids = ids->p, .pos = rows, .start = rows + n};
-    enum status s = model_logits(model, &b, rows, (int)n, logits, f);
-    free(rows);
-    return s;
-}
-
-static enum status open_merged(struct model **out, struct base **base, struct safetensors **st,
-                               struct merging *m, const struct model_shape *shape, struct fault *f)
-{
-    const struct model_config *c = &m->session.config;
-    if (strcmp(m->format, "h5") == 0) {
-        enum status s = base_open(base, m->output, f);
-        return s == ST_OK ? model_open(out, m->session.k, *base, c, NULL, shape, NULL, f) : s;
-    }
-    enum status s = safetensors_open(st, m->output, f);
-    return s == ST_OK ? model_open_files(out, m->session.k, *st, m->output, c, NULL, shape, f) : s;
-}
-
-/* Logits of the base with the adapter beside it against those of what was written. */
-static enum status prove(struct merging *m, struct fault *f)
-{
-    size_t n = m->probe.n, count = n * (size_t)m->session.config.vocab;
-    struct model_shape shape = {.rows_max = (int)n};
-    struct base *base = NULL;
-    struct safetensors *st = NULL;
-    struct model *merged = NULL;
-    float *logits = malloc(2 * count * sizeof *logits);
-    enum status s = logits ? ST_OK : fault_nomem(f, "the proof", 2 * count * sizeof *logits);
-    if (s == ST_OK)
-        s = session_model(&m->session, &shape, f);
-    if (s == ST_OK)
-        s = probe_logits(m->session.model, &m->probe, logits, f);
-    model_close(&m->session.model); /* one model in memory at a time */
-    if (s == ST_OK)
-        s = open_merged(&merged, &base, &st, m, &shape, f);
-    if (s == ST_OK)
-        s = probe_logits(merged, &m->probe, logits + count, f);
-    for (size_t i = 0; s == ST_OK && i < count; i++) {
-        double d = fabs((double)logits[i] - (double)logits[count + i]);
-        if (!(d <= m->max_logit_diff))
-            m->max_logit_diff = d;
-    }
-    model_close(&merged);
-    safetensors_close(&st);
-    base_close(&base);
-    free(logits);
-    return s;
+        rmdir(m->output); /* only if nothing else is in it */
+    text_free(&path);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
@@ -263,7 +178,7 @@ static enum status run(struct merging *m, struct fault *f)
     if (s == ST_OK)
         s = session_adapter(&m->session, m->adapter, f);
     if (s == ST_OK)
-        s = choose_probe(m, f);
+        s = proof_choose(&m->proof, &m->session, m->data, f);
     if (s == ST_OK)
         s = merge_open(&m->merge, m->session.base, &m->session.config, m->session.adapters, f);
     if (s != ST_OK)
@@ -277,9 +192,11 @@ static enum status run(struct merging *m, struct fault *f)
     signals_defer(false);
     if (s != ST_OK)
         return s;
-    s = session_device(&m->session, &m->common, f);
+    s = proof_open(&m->proof, m->output, f); /* before there is a device: app/session.h */
     if (s == ST_OK)
-        s = prove(m, f);
+        s = session_device(&m->session, &m->common, f);
+    if (s == ST_OK)
+        s = proof_run(&m->proof, &m->session, f);
     if (s != ST_OK) { /* a model that is larger than this machine's memory can still be written */
         struct fault why = *f;
         fault_set(f, why.code, "%.120s is written whole, but not proven: %.220s", m->output,
@@ -295,7 +212,7 @@ static enum status tell(const struct merging *m, struct fault *f)
     if (!m->common.json) {
         printf("%s: %d tensors merged; largest difference of a logit to base + adapter %.3g; "
                "%.2f%% of the adapter lost to rounding\n",
-               m->output, st.tensors_merged, m->max_logit_diff, 100 * st.delta_lost);
+               m->output, st.tensors_merged, m->proof.max_logit_diff, 100 * st.delta_lost);
         if (st.delta_lost > 0.5) {
             console_warn("rounding took %.0f%% of the adapter (most in %s): the merged weights say "
                          "little of what was learned",
@@ -309,7 +226,7 @@ static enum status tell(const struct merging *m, struct fault *f)
     if (!doc)
         return fault_nomem(f, "the result", 0);
     json_add_int(o, "tensors_merged", st.tensors_merged);
-    json_add_number(o, "max_logit_diff", m->max_logit_diff);
+    json_add_number(o, "max_logit_diff", m->proof.max_logit_diff);
     json_add_number(o, "delta_lost_fraction", st.delta_lost);
     json_add_string(o, "output", m->output);
     return console_json(doc, f);
@@ -370,8 +287,8 @@ int cmd_merge(int argc, char **argv)
         s = tell(&m, &f);
     safetensors_out_close(&m.files);
     base_out_close(&m.h5);
+    proof_close(&m.proof);
     merge_close(&m.merge);
-    ids_free(&m.probe);
     session_close(&m.session);
     if (s != ST_OK)
         console_fail(&f);

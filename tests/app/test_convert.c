@@ -269,6 +269,8 @@ static void test_merge(void **state)
     doc = program_json();
     double lost = program_number(doc, "delta_lost_fraction");
     assert_true(lost > 1e-4 && lost < 0.9);
+    assert_true(program_number(doc, "max_logit_diff") > 1e-4);
+    assert_true(program_number(doc, "max_logit_diff") < 1);
     json_close(&doc);
     WICK("merge", BASE, "-o", program_file("m0"), "--json", "--quiet");
     doc = program_json();
