@@ -54,7 +54,8 @@ enum status file_pread(int fd, void *to, size_t n, uint64_t at, const char *path
 /* A file being written. A regular or absent target is written as PATH.tmp in the same folder and
  * renamed by commit, after an fsync of the file and before one of the folder; a link to a regular
  * file is written through. Devices, pipes and /dev/stdout are written directly. A PATH.tmp that a
- * killed process left is replaced. Never both committed and aborted: abort after commit does
+ * killed process left is replaced; one that somebody is writing, in this process or another, is
+ * ST_IO. Never both committed and aborted: abort after commit does
  * nothing. The struct is zeroed by the caller before open. */
 struct file_out {
     char *path, *temp; /* temp is NULL when writing directly */

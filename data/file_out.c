@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,32 +31,76 @@ static enum status open_direct(struct file_out *o, int standard, struct fault *f
     return ST_OK;
 }
 
+static enum status in_use(const struct file_out *o, struct fault *f)
+{
+    fault_set(f, ST_IO, "cannot write %s: another process is writing it", o->path);
+    return fault_remedy(f, "wait until it is done, or choose another name");
+}
+
+/* The file that stands at the path is the one that is open. */
+static bool is_at(const char *path, int fd)
+{
+    struct stat there, ours;
+    return lstat(path, &there) == 0 && fstat(fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+           there.st_ino == ours.st_ino;
+}
+
+/* Who writes a temporary holds a lock on it, which ends with the process; one without is a killed
+ * process's and goes. Where the file system has no locks, all go. */
+static enum status drop_left(struct file_out *o, struct fault *f)
+{
+    int fd = open(o->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    enum status s = ST_OK;
+    if (fd < 0 && errno == ENOENT)
+        return ST_OK;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        s = in_use(o, f);
+    else if (fd >= 0 && !is_at(o->temp, fd))
+        s = ST_OK; /* another process was faster: the next look sees what it made */
+    else if (unlink(o->temp) != 0 && errno != ENOENT)
+        s = file_fault(f, "write", o->temp, errno);
+    if (fd >= 0)
+        close(fd);
+    return s;
+}
+
+/* Between open and flock another process may take ours for a killed one's, hence the last look. */
+static enum status make_temp(struct file_out *o, struct fault *f)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        if (drop_left(o, f) != ST_OK)
+            return f->code;
+        o->fd = open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (o->fd < 0 && errno == EEXIST)
+            continue;
+        if (o->fd < 0)
+            return file_fault(f, "write", o->path, errno);
+        bool held = flock(o->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+        if (held && is_at(o->temp, o->fd))
+            return ST_OK;
+        close(o->fd);
+        o->fd = -1;
+    }
+    return in_use(o, f);
+}
+
 static enum status open_temp(struct file_out *o, const struct stat *old, struct fault *f)
 {
     struct text t = {0};
     if (text_addf(&t, f, "%s.tmp", o->path) != ST_OK)
         return f->code;
     o->temp = t.p;
-    if (unlink(o->temp) != 0 && errno != ENOENT) {
-        file_fault(f, "write", o->temp, errno);
-        goto fail;
-    }
-    o->fd = open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (o->fd < 0) {
-        file_fault(f, "write", o->path, errno);
-        goto fail;
-    }
-    if (old && fchmod(o->fd, old->st_mode & 0777) != 0) {
-        file_fault(f, "write", o->path, errno);
-        close(o->fd);
+    enum status s = make_temp(o, f);
+    if (s == ST_OK && old && fchmod(o->fd, old->st_mode & 0777) != 0) {
+        s = file_fault(f, "write", o->path, errno);
         unlink(o->temp);
-        goto fail;
+        close(o->fd);
     }
-    return ST_OK;
-fail:
-    free(o->temp);
-    o->temp = NULL;
-    return f->code;
+    if (s != ST_OK) {
+        free(o->temp);
+        o->temp = NULL;
+    }
+    return s;
 }
 
 enum status file_out_open(struct file_out *o, const char *path, struct fault *f)
@@ -156,22 +201,34 @@ static void forget(struct file_out *o)
     *o = (struct file_out){.fd = -1};
 }
 
+/* The lock must last until the rename, but the close that may fail comes before it: a second
+ * descriptor keeps it. */
+static enum status publish(struct file_out *o, struct fault *f)
+{
+    int keep = fcntl(o->fd, F_DUPFD_CLOEXEC, 3), fd = o->fd;
+    if (keep < 0)
+        return file_fault(f, "write", o->path, errno);
+    o->fd = keep;
+    if (close(fd) != 0 && errno != EINTR)
+        return file_fault(f, "write", o->path, errno);
+    if (!is_at(o->temp, keep))
+        return in_use(o, f);
+    if (rename(o->temp, o->path) != 0)
+        return file_fault(f, "write", o->path, errno);
+    enum status s = sync_folder_of(o->path, f);
+    close(keep);
+    forget(o);
+    return s;
+}
+
 enum status file_out_commit(struct file_out *o, struct fault *f)
 {
-    if (o->temp && sync_fd(o->fd) != 0)
-        return file_fault(f, "write", o->path, errno);
+    if (o->temp)
+        return sync_fd(o->fd) == 0 ? publish(o, f) : file_fault(f, "write", o->path, errno);
     int fd = o->fd;
     o->fd = -1;
     if (close(fd) != 0 && errno != EINTR)
         return file_fault(f, "write", o->path, errno);
-    if (o->temp) {
-        if (rename(o->temp, o->path) != 0)
-            return file_fault(f, "write", o->path, errno);
-        if (sync_folder_of(o->path, f) != ST_OK) {
-            forget(o);
-            return f->code;
-        }
-    }
     forget(o);
     return ST_OK;
 }
@@ -180,10 +237,10 @@ void file_out_abort(struct file_out *o)
 {
     if (!o->open)
         return;
+    if (o->temp && o->fd >= 0 && is_at(o->temp, o->fd))
+        unlink(o->temp);
     if (o->fd >= 0)
         close(o->fd);
-    if (o->temp)
-        unlink(o->temp);
     forget(o);
 }
 

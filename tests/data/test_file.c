@@ -113,6 +113,70 @@ static void test_whole_or_not(void **state)
     assert_true(stat(path, &st) == 0 && (st.st_mode & 0777) == 0640);
 }
 
+/* The second of two writers is told, and the first one's bytes appear whole. */
+static void test_two_writers(void **state)
+{
+    (void)state;
+    struct fault f = {0};
+    const char *path = scratch_path("a"), *temp = scratch_path("a.tmp");
+    struct file_out one = {0}, two = {0};
+    assert_int_equal(file_out_open(&one, path, &f), ST_OK);
+    assert_int_equal(file_out_write(&one, "whole", 5, &f), ST_OK);
+    assert_int_equal(file_out_open(&two, path, &f), ST_IO);
+    assert_non_null(strstr(f.text, "another process is writing it"));
+    file_out_abort(&two);
+    assert_holds(temp, "whole");
+    assert_int_equal(file_out_commit(&one, &f), ST_OK);
+    assert_holds(path, "whole");
+    /* Where there are no locks, one may lose its file to the other; it does not publish that. */
+    assert_int_equal(file_out_open(&one, path, &f), ST_OK);
+    assert_int_equal(unlink(temp), 0);
+    scratch_write(temp, "ha", 2);
+    assert_int_equal(file_out_commit(&one, &f), ST_IO);
+    file_out_abort(&one);
+    assert_holds(temp, "ha");
+    assert_holds(path, "whole");
+}
+
+/* Many at once: each either writes it whole or is told, and nothing is left. */
+static void test_many_writers(void **state)
+{
+    enum { WRITERS = 4, TURNS = 10 };
+    (void)state;
+    const char *path = scratch_path("a");
+    pid_t child[WRITERS];
+    for (int w = 0; w < WRITERS; w++) {
+        child[w] = fork();
+        if (child[w] != 0)
+            continue;
+        struct fault f = {0};
+        char bytes[5000];
+        int wrong = 0;
+        memset(bytes, 'a' + w, sizeof bytes);
+        alarm(60);
+        for (int wrote = 0; wrote < TURNS && wrong == 0; usleep(50)) {
+            enum status s = file_write(path, bytes, sizeof bytes - (size_t)w, &f);
+            wrote += s == ST_OK;
+            wrong += s != ST_OK && !strstr(f.text, "another process is writing it");
+        }
+        _exit(wrong);
+    }
+    int wrong = 0;
+    for (int w = 0; w < WRITERS; w++) {
+        int status = -1;
+        waitpid(child[w], &status, 0);
+        wrong += status != 0;
+    }
+    assert_int_equal(wrong, 0);
+    size_t n;
+    unsigned char *got = scratch_read(path, &n);
+    assert_int_equal(n, 5000 - (got[0] - 'a'));
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(got[i], got[0]);
+    free(got);
+    assert_int_equal(scratch_count(), 1);
+}
+
 static void test_links_and_devices(void **state)
 {
     (void)state;
@@ -211,8 +275,14 @@ static void test_stdout_is_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_reading),           T(test_odd_inputs),         T(test_whole_or_not),
-        T(test_links_and_devices), T(test_places_that_refuse), T(test_full_disk),
+        T(test_reading),
+        T(test_odd_inputs),
+        T(test_whole_or_not),
+        T(test_two_writers),
+        T(test_many_writers),
+        T(test_links_and_devices),
+        T(test_places_that_refuse),
+        T(test_full_disk),
         T(test_stdout_is_ours),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
