@@ -73,6 +73,11 @@ static enum status open_model(struct train *t, struct fault *f)
         sampler_free(&v);
     }
     enum status s = session_device(&t->session, &t->set.common, f);
+    if (s == ST_UNSUPPORTED && t->run && strcmp(t->set.common.precision, "auto") != 0)
+        return fault_remedy(f,
+                            "%s was begun with --precision %s: go on where it was made, with "
+                            "--device",
+                            run_path(t->run), t->set.common.precision);
     if (s == ST_OK)
         s = session_model(&t->session, &shape, f);
     if (s == ST_OK)

@@ -57,8 +57,8 @@ const char *run_path(const struct run *r)
 /* Settings that are not the run's: where it computes, how it talks, how it was asked for. */
 static bool is_passing(const char *name)
 {
-    static const char *const passing[] = {"device", "precision", "threads",   "json",
-                                          "quiet",  "resume",    "overwrite", "config"};
+    static const char *const passing[] = {"device", "threads",   "json",  "quiet",
+                                          "resume", "overwrite", "config"};
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         if (strcmp(name, passing[i]) == 0)
             return true;

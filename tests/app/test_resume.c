@@ -210,6 +210,46 @@ static void test_other_bits_are_told(void **state)
     assert_int_equal(metrics_read(run)->steps, resuming.steps);
 }
 
+/* Its precision is the run's, not the default. */
+static void test_precision(void **state)
+{
+#define REFERENCE "--device", "cpu:ref", "--threads", "1", "--quiet"
+#define BF16(run)                                                                          \
+    "train", "--model", BASE, "--data", program_file("data/train.jsonl"), "--output", run, \
+        "--iters", "4", "--save-every", "1", "--rank", "2", "--batch-size", "1",           \
+        "--max-seq-length", "16", "--precision", "bf16", REFERENCE
+    const char *run = program_file("bf16"), *whole = program_file("bf16-whole");
+    char a[256], b[256];
+    (void)state;
+    WICK(BF16(whole));
+    program_done();
+    program_next.signal = SIGKILL;
+    program_next.when = scratch_path("bf16/checkpoints/00000002.h5");
+    WICK(BF16(run));
+    program_code(128 + SIGKILL);
+    WICK("train", "--resume", run, "--device", "cpu", "--quiet");
+    program_refused(1, "no bf16 activations", "was begun with --precision bf16");
+    WICK("train", "--resume", run, "--precision", "f32", REFERENCE);
+    program_refused(1, "--precision cannot be changed by --resume", "");
+    WICK("train", "--resume", run, REFERENCE);
+    program_done();
+    snprintf(a, sizeof a, "%s/adapter_model.safetensors", run);
+    snprintf(b, sizeof b, "%s/adapter_model.safetensors", whole);
+    assert_true(program_same(a, b));
+    /* A train.json of before has none. */
+    run = stopped("auto");
+    size_t n;
+    char *text = (char *)scratch_read(program_file("auto/train.json"), &n), *at;
+    text[n] = '\0';
+    assert_non_null(at = strstr(text, "  \"precision\": \"auto\",\n"));
+    memmove(at, at + 24, strlen(at + 24) + 1);
+    program_text(program_file("auto/train.json"), text);
+    free(text);
+    WICK(RESUME(run), "--quiet");
+    program_done();
+    resuming_check(run);
+}
+
 static void test_not_a_run(void **state)
 {
     (void)state;
@@ -239,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_metrics_cut_back),
         cmocka_unit_test(test_damaged_checkpoint),
         cmocka_unit_test(test_other_bits_are_told),
+        cmocka_unit_test(test_precision),
         cmocka_unit_test(test_not_a_run),
     };
     return cmocka_run_group_tests_name("resume", tests, prepare, program_end);
