@@ -302,12 +302,6 @@ uint64_t model_weight_bytes(const struct model *m)
     return m->w->bytes;
 }
 
-enum status model_check_base(const struct base *base, const struct model_config *c, struct fault *f)
-{
-    struct tensor_source s = weights_of_base(base);
-    return weights_check(&s, c, f);
-}
-
 enum status model_check_files(const struct safetensors *st, const char *where,
                               const struct model_config *c, struct fault *f)
 {

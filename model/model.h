@@ -107,8 +107,6 @@ void model_close(struct model **m);
 /* Whether a checkpoint has every tensor that the config needs, in a type and shape that fit:
  * what model_open checks first, and import before it writes. ST_FORMAT or ST_UNSUPPORTED name
  * the tensor. */
-enum status model_check_base(const struct base *base, const struct model_config *c,
-                             struct fault *f);
 enum status model_check_files(const struct safetensors *st, const char *where,
                               const struct model_config *c, struct fault *f);
 
