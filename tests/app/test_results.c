@@ -28,11 +28,12 @@ static int64_t integer(const struct json *v)
 
 /* ---- eval ------------------------------------------------------------------------------------ */
 
-/* The lines of a --token-nll file: how many, and their mean. */
-static double mean_of(const char *path, int *count)
+/* The lines of a --token-nll file: how many, their mean, and with `error` what stderr is to be: the
+ * standard error of the mean, by the perplexity. */
+static double losses_of(const char *path, int *count, double *error)
 {
     size_t n;
-    double sum = 0;
+    double sum = 0, apart = 0, v;
     char *text = (char *)scratch_read(path, &n), *end;
     text[n] = '\0';
     *count = 0;
@@ -40,8 +41,14 @@ static double mean_of(const char *path, int *count)
         sum += strtod(p, &end);
         assert_true(end > p && *end == '\n');
     }
+    double mean = sum / *count;
+    for (char *p = text; *p; p = end + 1) {
+        v = strtod(p, &end) - mean;
+        apart += v * v;
+    }
+    *error = exp(mean) * sqrt(apart / (*count - 1.0) / *count);
     free(text);
-    return sum / *count;
+    return mean;
 }
 
 static struct json_doc *evaluate(const char *data, const char *mode, const char *ctx,
@@ -53,14 +60,15 @@ static struct json_doc *evaluate(const char *data, const char *mode, const char 
          "--quiet", stride ? "--stride" : NULL, stride);
     struct json_doc *doc = program_json();
     int count;
-    double mean = mean_of(nll, &count);
+    double error, mean = losses_of(nll, &count, &error);
     has_numbers(doc, (const char *const[]){"nll", "perplexity", "stderr", "tokens", "ctx", NULL});
     has_texts(json_root(doc), (const char *const[]){"mode", "device", NULL});
     assert_string_equal(json_string(json_get(json_root(doc), "mode")), mode);
     assert_true(program_number(doc, "tokens") == count);
     assert_float_equal(program_number(doc, "nll"), mean, 1e-6);
     assert_float_equal(program_number(doc, "perplexity"), exp(mean), 1e-3);
-    assert_true(program_number(doc, "stderr") > 0);
+    assert_true(error > 0);
+    assert_true(fabs(program_number(doc, "stderr") / error - 1) < 1e-4);
     return doc;
 }
 
@@ -169,7 +177,8 @@ static void test_eval_repeats(void **state)
     WICK("eval", BASE, "--data", data, "--device", "cpu:ref", "--token-nll", program_file("ref"),
          "--quiet");
     program_done();
-    assert_float_equal(mean_of(program_file("1"), &n), mean_of(program_file("ref"), &m), 1e-5);
+    double error, fast = losses_of(program_file("1"), &n, &error);
+    assert_float_equal(fast, losses_of(program_file("ref"), &m, &error), 1e-5);
     assert_int_equal(n, m);
 }
 
