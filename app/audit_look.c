@@ -18,7 +18,7 @@ static void show_data(const char *name, const struct dataset *d)
            s.tokens > 0 ? 100 * (double)s.targets / (double)s.tokens : 0.0, s.longest);
     for (size_t i = 0; dataset_parts(d) > 1 && i < dataset_parts(d); i++) {
         struct dataset_part p = dataset_part(d, i);
-        printf("  %s: %zu %s rows, weight %g\n", p.path, p.rows, p.kind, p.weight);
+        console_line("  %s: %zu %s rows, weight %g", p.path, p.rows, p.kind, p.weight);
     }
 }
 
@@ -79,18 +79,6 @@ static void show_plan(const struct look *l)
     show_forecast(&l->forecast);
 }
 
-/* Control characters, which could move a terminal's cursor, are shown as question marks. */
-static void put_text(const struct text *t)
-{
-    for (size_t i = 0, from = 0; i < t->n; from = i) {
-        uint32_t c = utf8_next(t->p, t->n, &i);
-        if ((c < ' ' && c != '\n' && c != '\t') || (c >= 127 && c < 160))
-            putchar('?');
-        else
-            fwrite(t->p + from, 1, i - from, stdout);
-    }
-}
-
 static enum status show_first(const struct look *l, struct fault *f)
 {
     enum { SHOWN = 400 };
@@ -107,7 +95,8 @@ static enum status show_first(const struct look *l, struct fault *f)
         piece.n = 0;
         s = tokenizer_decode(l->session.tokenizer, &piece, r.ids + i, (size_t)(end - i), false, f);
         fputs(!r.target[i] ? "" : color ? "\033[32m" : "«", stdout);
-        put_text(&piece);
+        if (s == ST_OK)
+            console_text(stdout, piece.p, piece.n, "\n\t");
         fputs(!r.target[i] ? "" : color ? "\033[0m" : "»", stdout);
     }
     printf("%s\n", n < r.n ? " …" : "");
@@ -127,7 +116,7 @@ static void show_findings(const struct look *l)
                color ? "\033[0m" : "");
         snprintf(line, sizeof line, "%s%s\n  %s", g->text,
                  findings_places(places, sizeof places, g), g->remedy);
-        put_text(&(struct text){line, strlen(line), 0});
+        console_text(stdout, line, strlen(line), "\n\t");
         printf("\n");
     }
     if (audit_findings(l->audit) == 0)

@@ -39,13 +39,41 @@ static const char *general_remedy(enum status code)
     }
 }
 
-/* A line on standard error. Texts may quote names out of hostile files: what could move a
- * terminal's cursor or begin a new line is shown as a question mark. */
-static void put_line(const char *text)
+void console_text(FILE *to, const char *p, size_t n, const char *keep)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        fputc(*p < ' ' || *p == 127 ? '?' : *p, stderr);
-    fputc('\n', stderr);
+    size_t shown = 0;
+    for (size_t i = 0, at = 0; i < n; at = i) {
+        uint32_t c = utf8_next(p, n, &i);
+        unsigned char byte = (unsigned char)p[at];
+        if (c == 0xffffffff && byte < 0xa0) /* not UTF-8, and C1 in a terminal that is not */
+            c = byte;
+        if ((c >= ' ' && c < 127) || c >= 160 || (c && strchr(keep, (int)c)))
+            continue;
+        fwrite(p + shown, 1, at - shown, to);
+        fputc('?', to);
+        shown = i;
+    }
+    fwrite(p + shown, 1, n - shown, to);
+}
+
+static void put_line(FILE *to, const char *text)
+{
+    console_text(to, text, strlen(text), "");
+    fputc('\n', to);
+}
+
+static void put_format(FILE *to, const char *fmt, va_list ap)
+{
+    char brief[1000], *p = brief;
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(brief, sizeof brief, fmt, ap);
+    if (n >= (int)sizeof brief && (p = malloc((size_t)n + 1)) != NULL)
+        vsnprintf(p, (size_t)n + 1, fmt, again);
+    put_line(to, p ? p : brief); /* short of memory: its beginning */
+    va_end(again);
+    if (p != brief)
+        free(p);
 }
 
 int console_fail(const struct fault *f)
@@ -53,9 +81,9 @@ int console_fail(const struct fault *f)
     const char *remedy = f->remedy[0] ? f->remedy : general_remedy(f->code);
     fputs(quiet || !isatty(2) ? "" : "\r\033[K", stderr);
     fputs(quiet || !console_color(2) ? "wick: " : "\033[31mwick:\033[0m ", stderr);
-    put_line(f->text);
+    put_line(stderr, f->text);
     fputs("      ", stderr);
-    put_line(remedy);
+    put_line(stderr, remedy);
     return 1;
 }
 
@@ -71,9 +99,8 @@ void console_note(const char *fmt, ...)
     if (quiet)
         return;
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    put_format(stderr, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
 }
 
 void console_warn(const char *fmt, ...)
@@ -83,9 +110,16 @@ void console_warn(const char *fmt, ...)
         return;
     fputs("warning: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    put_format(stderr, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+}
+
+void console_line(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put_format(stdout, fmt, ap);
+    va_end(ap);
 }
 
 enum status console_flush(struct fault *f)
@@ -236,12 +270,14 @@ void progress_at(struct progress *p, uint64_t done, const char *detail)
     format_rate(per, p, rate);
     draw_bar(bar, 20, part);
     if (tty)
-        fprintf(stderr, "\r\033[K%s %3.0f%% %s%s%s %s, %s left%s%s", p->what, 100 * part,
+        fprintf(stderr, "\r\033[K%s %3.0f%% %s%s%s %s, %s left%s", p->what, 100 * part,
                 console_color(2) ? "\033[36m" : "", bar, console_color(2) ? "\033[0m" : "", per,
-                left, *detail ? ", " : "", detail);
+                left, *detail ? ", " : "");
     else
-        fprintf(stderr, "%s %3.0f%%, %s, %s left%s%s\n", p->what, 100 * part, per, left,
-                *detail ? ", " : "", detail);
+        fprintf(stderr, "%s %3.0f%%, %s, %s left%s", p->what, 100 * part, per, left,
+                *detail ? ", " : "");
+    console_text(stderr, detail, strlen(detail), "");
+    fputs(tty ? "" : "\n", stderr);
     fflush(stderr);
 }
 

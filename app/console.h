@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "data/json.h"
 #include "kernels/status.h"
@@ -24,10 +25,18 @@ bool console_color(int fd);
 int console_fail(const struct fault *f);
 /* The same for a command line that could not be understood: 2 for ST_USAGE, else 1. */
 int console_fail_usage(const struct fault *f);
+
+/* Every text below may quote names out of hostile files: control characters (C0, DEL and C1), which
+ * could move a terminal's cursor or begin a new line, are shown as question marks. */
+
 /* A line for people, left out when quiet. */
 void console_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A warning: as a note, in words that say so. */
 void console_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A line of a result, on standard output. */
+void console_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* n bytes as they are, but for control characters that are not in keep ("\n\t"). */
+void console_text(FILE *to, const char *p, size_t n, const char *keep);
 
 /* Prints doc as one JSON value and a newline to standard output; every write is checked. Takes
  * doc. */
