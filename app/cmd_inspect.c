@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 struct inspect {
     bool json, quiet, verify;
+    bool checksums;  /* what was verified: bytes by their checksums, or */
+    uint64_t finite; /* without those, so many values */
     const char *path;
     struct json_doc *doc;
 };
@@ -38,15 +41,34 @@ static void add_tensor(struct json *list, const struct tensor *t)
 static void print_tensor(const struct tensor *t)
 {
     char d[128];
-    printf("  %-56s %s\n", t->name, tensor_describe(d, sizeof d, t));
+    console_line("  %-56s %s", t->name, tensor_describe(d, sizeof d, t));
 }
 
 /* ---- base files ------------------------------------------------------------------------------ */
 
+static void print_base(const struct inspect *in, const struct base *b, const struct model_config *c,
+                       uint64_t bytes)
+{
+    char size[32];
+    console_line("%s: a base of family %s from %s, made by %s", in->path, base_family(b),
+                 base_source(b), base_created_by(b));
+    console_line("%d layers of width %d, %d heads (%d for keys and values) of %d, %d tokens, %s",
+                 c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->vocab,
+                 console_bytes(size, bytes));
+    printf("files:");
+    for (size_t i = 0; i < base_files(b)->n; i++) {
+        const char *name = base_files(b)->p[i].name;
+        printf(" ");
+        console_text(stdout, name, strlen(name), "");
+    }
+    printf("\n");
+    for (size_t i = 0; i < base_count(b); i++)
+        print_tensor(base_tensor(b, i));
+}
+
 static void describe_base(struct inspect *in, const struct base *b, const struct model_config *c)
 {
     struct json *o = json_edit(in->doc);
-    char size[32];
     uint64_t bytes = 0;
     for (size_t i = 0; i < base_count(b); i++)
         bytes += base_tensor(b, i)->bytes;
@@ -63,19 +85,8 @@ static void describe_base(struct inspect *in, const struct base *b, const struct
         json_add_string(files, NULL, base_files(b)->p[i].name);
     for (size_t i = 0; i < base_count(b); i++)
         add_tensor(tensors, base_tensor(b, i));
-    if (in->json)
-        return;
-    printf("%s: a base of family %s from %s, made by %s\n", in->path, base_family(b),
-           base_source(b), base_created_by(b));
-    printf("%d layers of width %d, %d heads (%d for keys and values) of %d, %d tokens, %s\n",
-           c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->vocab,
-           console_bytes(size, bytes));
-    printf("files:");
-    for (size_t i = 0; i < base_files(b)->n; i++)
-        printf(" %s", base_files(b)->p[i].name);
-    printf("\n");
-    for (size_t i = 0; i < base_count(b); i++)
-        print_tensor(base_tensor(b, i));
+    if (!in->json)
+        print_base(in, b, c, bytes);
 }
 
 static enum status inspect_base(struct inspect *in, struct fault *f)
@@ -90,6 +101,7 @@ static enum status inspect_base(struct inspect *in, struct fault *f)
         progress_begin(&p, "verify", 0, 0, PROGRESS_BYTES);
         s = base_check_all(b, show_progress, &p, f);
         progress_end(&p);
+        in->checksums = true;
     }
     if (s == ST_OK)
         describe_base(in, b, &c);
@@ -99,16 +111,48 @@ static enum status inspect_base(struct inspect *in, struct fault *f)
 
 /* ---- the other kinds ------------------------------------------------------------------------- */
 
+/* safetensors have no checksums. That they are all there is checked whenever one is opened, and what
+ * else can be asked of them is that their values are numbers. */
+static enum status verify_values(struct inspect *in, const struct safetensors *st, struct fault *f)
+{
+    struct progress p;
+    uint64_t total = 0, done = 0;
+    for (size_t i = 0; i < safetensors_count(st); i++)
+        total += safetensors_tensor(st, i)->bytes;
+    progress_begin(&p, "verify", 0, total, PROGRESS_BYTES);
+    enum status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < safetensors_count(st); i++) {
+        const struct tensor *t = safetensors_tensor(st, i);
+        size_t count = t->bytes / dtype_size(t->dtype);
+        size_t bad = tensor_first_not_finite(t, safetensors_data(st, t));
+        safetensors_release(st, t);
+        if (bad < count) {
+            fault_set(f, ST_NUMERIC, "%.150s: value %zu of tensor %.120s is not finite", in->path,
+                      bad, t->name);
+            s = fault_remedy(f, "get the file anew from where it came; an adapter is to be trained "
+                                "again, with a lower --learning-rate");
+        }
+        in->finite += count;
+        progress_at(&p, done += t->bytes, "");
+    }
+    progress_end(&p);
+    return s;
+}
+
 static enum status inspect_safetensors(struct inspect *in, struct fault *f)
 {
     struct safetensors *st = NULL;
     enum status s = safetensors_open(&st, in->path, f);
-    if (s != ST_OK)
+    if (s == ST_OK && in->verify)
+        s = verify_values(in, st, f);
+    if (s != ST_OK) {
+        safetensors_close(&st);
         return s;
+    }
     json_add_string(json_edit(in->doc), "kind", "checkpoint");
     struct json *list = json_add_array(json_edit(in->doc), "tensors");
     if (!in->json)
-        printf("%s: %zu tensors\n", in->path, safetensors_count(st));
+        console_line("%s: %zu tensors", in->path, safetensors_count(st));
     for (size_t i = 0; i < safetensors_count(st); i++) {
         add_tensor(list, safetensors_tensor(st, i));
         if (!in->json)
@@ -118,12 +162,30 @@ static enum status inspect_safetensors(struct inspect *in, struct fault *f)
     return ST_OK;
 }
 
+static enum status verify_adapter(struct inspect *in, struct fault *f)
+{
+    struct safetensors *st = NULL;
+    struct text path = {0};
+    enum status s = file_join(&path, in->path, "adapter_model.safetensors", f);
+    if (s == ST_OK)
+        s = safetensors_open(&st, path.p, f);
+    if (s == ST_OK)
+        s = verify_values(in, st, f);
+    safetensors_close(&st);
+    text_free(&path);
+    return s;
+}
+
 static enum status inspect_adapter(struct inspect *in, struct fault *f)
 {
     struct adapter *a = NULL;
     enum status s = adapter_open(&a, in->path, f);
-    if (s != ST_OK)
+    if (s == ST_OK && in->verify)
+        s = verify_adapter(in, f);
+    if (s != ST_OK) {
+        adapter_close(&a);
         return s;
+    }
     struct json *o = json_edit(in->doc);
     json_add_string(o, "kind", "adapter");
     json_add_string(o, "base_model_name_or_path", a->base_name);
@@ -132,8 +194,8 @@ static enum status inspect_adapter(struct inspect *in, struct fault *f)
     json_add_bool(o, "use_rslora", a->use_rslora);
     struct json *list = json_add_array(o, "modules");
     if (!in->json)
-        printf("%s: a LoRA adapter of rank %d, alpha %g for %s, %zu matrices\n", in->path, a->rank,
-               a->alpha, a->base_name ? a->base_name : "an unnamed base", a->n);
+        console_line("%s: a LoRA adapter of rank %d, alpha %g for %s, %zu matrices", in->path,
+                     a->rank, a->alpha, a->base_name ? a->base_name : "an unnamed base", a->n);
     for (size_t i = 0; i < a->n; i++) {
         struct json *m = json_add_object(list, NULL);
         json_add_string(m, "name", a->p[i].module);
@@ -142,8 +204,8 @@ static enum status inspect_adapter(struct inspect *in, struct fault *f)
         json_add_int(m, "out", a->p[i].out);
         json_add_number(m, "scale", (double)a->p[i].scale);
         if (!in->json)
-            printf("  %-56s %d → %d → %d, scale %g\n", a->p[i].module, a->p[i].in, a->p[i].rank,
-                   a->p[i].out, (double)a->p[i].scale);
+            console_line("  %-56s %d → %d → %d, scale %g", a->p[i].module, a->p[i].in, a->p[i].rank,
+                         a->p[i].out, (double)a->p[i].scale);
     }
     adapter_close(&a);
     return ST_OK;
@@ -160,8 +222,11 @@ static enum status inspect_checkpoint(struct inspect *in, struct fault *f)
     json_add_string(json_edit(in->doc), "kind", "training checkpoint");
     json_add_int(json_edit(in->doc), "values", (int64_t)n);
     json_add_string(json_edit(in->doc), "state", state);
-    if (!in->json)
-        printf("%s: a checkpoint of %zu trained numbers\n  %s\n", in->path, n, state ? state : "");
+    in->checksums = true; /* opening compares them */
+    if (!in->json) {
+        console_line("%s: a checkpoint of %zu trained numbers", in->path, n);
+        console_line("  %s", state ? state : "");
+    }
     checkpoint_close(&c);
     return ST_OK;
 }
@@ -188,15 +253,25 @@ static enum status inspect(struct inspect *in, struct fault *f)
     if (text_ends(in->path, ".safetensors") || text_ends(in->path, ".index.json"))
         return inspect_safetensors(in, f);
     enum status s = inspect_base(in, f);
-    struct fault ignored = {0};
-    return s == ST_FORMAT && inspect_checkpoint(in, &ignored) == ST_OK ? ST_OK : s;
+    return s == ST_FORMAT && checkpoint_is(in->path) ? inspect_checkpoint(in, f) : s;
+}
+
+static void tell_verified(const struct inspect *in)
+{
+    if (in->checksums)
+        printf("every checksum holds\n");
+    else
+        printf("there are no checksums to hold it against; all of it is there, and all %" PRIu64
+               " values are finite\n",
+               in->finite);
 }
 
 static const struct option options[] = {
     {.name = "verify",
      .kind = OPT_BOOL,
      .at = offsetof(struct inspect, verify),
-     .help = "hold every tensor of a base against its checksum"},
+     .help = "hold all bytes against their checksums; where a format has none, see that all values "
+             "are finite"},
     JSON_OPTION(struct inspect, json),
     QUIET_OPTION(struct inspect, quiet),
 };
@@ -224,10 +299,12 @@ int cmd_inspect(int argc, char **argv)
     in.doc = json_new_object();
     s = in.doc ? inspect(&in, &f) : fault_nomem(&f, "the result", 0);
     if (s == ST_OK && in.verify && !in.json)
-        printf("every checksum holds\n");
+        tell_verified(&in);
     if (s == ST_OK && in.json) {
         if (in.verify)
-            json_add_bool(json_edit(in.doc), "verified", true);
+            json_add_bool(json_edit(in.doc), "verified", in.checksums);
+        if (in.verify && !in.checksums)
+            json_add_bool(json_edit(in.doc), "finite", true);
         s = console_json(in.doc, &f);
         in.doc = NULL;
     } else if (s == ST_OK) {

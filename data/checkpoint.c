@@ -8,7 +8,7 @@
 #include "data/h5out.h"
 #include "data/h5table.h"
 
-static const char WHAT[] = "checkpoint";
+static const char WHAT[] = "checkpoint", FORMAT[] = "wick checkpoint";
 
 struct checkpoint {
     char *path;
@@ -29,11 +29,16 @@ static enum status check_entry(struct checkpoint *c, const struct h5table_entry 
     return blobs_add(&c->texts, e->t.name, c->map.p + e->at, e->t.bytes, f);
 }
 
+static bool is_ours(const struct h5table *t)
+{
+    const char *format = h5table_attr(t, "format");
+    return format && strcmp(format, FORMAT) == 0;
+}
+
 static enum status check_all(struct checkpoint *c, struct fault *f)
 {
-    const char *format = h5table_attr(&c->table, "format");
     const char *version = h5table_attr(&c->table, "version");
-    if (!format || strcmp(format, "wick checkpoint") != 0)
+    if (!is_ours(&c->table))
         return h5table_refuse(f, c->path, WHAT, "it is some other HDF5 file");
     if (!version || strcmp(version, "1") != 0) {
         fault_set(f, ST_UNSUPPORTED, "%s is a checkpoint of version %.20s, not 1", c->path,
@@ -62,6 +67,17 @@ enum status checkpoint_open(struct checkpoint **out, const char *path, struct fa
     }
     *out = c;
     return ST_OK;
+}
+
+bool checkpoint_is(const char *path)
+{
+    struct checkpoint c = {0};
+    struct fault ignored = {0};
+    bool yes = file_map_open(&c.map, path, &ignored) == ST_OK &&
+               h5table_read(&c.table, path, c.map.n, WHAT, &ignored) == ST_OK && is_ours(&c.table);
+    h5table_free(&c.table);
+    file_map_close(&c.map);
+    return yes;
 }
 
 void checkpoint_close(struct checkpoint **c)
@@ -109,7 +125,7 @@ enum status checkpoint_create(struct checkpoint_out **out, const char *path, str
     if (!w)
         return fault_nomem(f, path, sizeof *w);
     if (h5out_create(&w->h5, path, WHAT, f) != ST_OK ||
-        h5out_attr(w->h5, "format", "wick checkpoint", f) != ST_OK ||
+        h5out_attr(w->h5, "format", FORMAT, f) != ST_OK ||
         h5out_attr(w->h5, "version", "1", f) != ST_OK) {
         checkpoint_out_close(&w);
         return f->code;

@@ -18,6 +18,7 @@
 #ifndef DATA_CHECKPOINT_H
 #define DATA_CHECKPOINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct checkpoint;
 
 enum status checkpoint_open(struct checkpoint **out, const char *path, struct fault *f);
 void checkpoint_close(struct checkpoint **c);
+/* Whether a file says that it is a checkpoint, damaged or not. */
+bool checkpoint_is(const char *path);
 
 /* The array if it is there with this dtype and count, else NULL. Lives as long as c; read-only. */
 const void *checkpoint_get(const struct checkpoint *c, const char *name, enum dtype dtype,

@@ -1,6 +1,7 @@
 #include "data/tensor.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum status tensor_measure(struct tensor *t, const char *where, struct fault *f)
 {
@@ -20,6 +21,35 @@ enum status tensor_measure(struct tensor *t, const char *where, struct fault *f)
     }
     t->bytes = bytes;
     return ST_OK;
+}
+
+/* The bits that are all set in an element that is not finite; 0 where there is no such element. Of
+ * F8_E4M3, which has NaN alone, that is the whole magnitude. */
+static uint64_t exponent_bits(enum dtype t)
+{
+    switch (t) {
+    case DT_F64: return 0x7ff0000000000000;
+    case DT_F32: return 0x7f800000;
+    case DT_F16: return 0x7c00;
+    case DT_BF16: return 0x7f80;
+    case DT_F8E4M3: return 0x7f;
+    case DT_F8E5M2: return 0x7c;
+    default: return 0;
+    }
+}
+
+size_t tensor_first_not_finite(const struct tensor *t, const void *data)
+{
+    const unsigned char *p = data;
+    size_t wide = dtype_size(t->dtype), count = t->bytes / wide;
+    uint64_t mask = exponent_bits(t->dtype);
+    for (size_t i = 0; mask && i < count; i++) {
+        uint64_t bits = 0;
+        memcpy(&bits, p + i * wide, wide); /* little-endian, as all files here and this machine */
+        if ((bits & mask) == mask)
+            return i;
+    }
+    return count;
 }
 
 const char *tensor_describe(char *to, size_t size, const struct tensor *t)

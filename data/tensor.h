@@ -22,6 +22,10 @@ struct tensor {
  * is negative, there are too many, or the product does not fit. */
 enum status tensor_measure(struct tensor *t, const char *where, struct fault *f);
 
+/* The first of t's elements at data that is infinite or NaN; t's count of elements if none is. data
+ * need not be aligned. Elements of a type without such values are all finite. */
+size_t tensor_first_not_finite(const struct tensor *t, const void *data);
+
 /* "[2, 3] BF16" for messages; returns `to`. */
 const char *tensor_describe(char *to, size_t size, const struct tensor *t);
 
