@@ -107,8 +107,8 @@ static void test_control_characters(void **state)
     program_done();
     program_notes("a?[31mb.jsonl: 1 text row");
     calm();
-    WICK("tokenize", BASE, "--data", program_file("a\033[31mc.jsonl"), "--quiet");
-    program_refused(1, "a?[31mc.jsonl", "");
+    WICK("tokenize", BASE, "--data", program_file("a\033[31m\x9b-c.jsonl"), "--quiet");
+    program_refused(1, "a?[31m?-c.jsonl", ""); /* not UTF-8, and C1 all the same */
     calm();
 }
 
