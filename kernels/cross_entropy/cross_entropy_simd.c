@@ -159,21 +159,26 @@ static void tile(kern *k, void *args, int tile, int worker)
 
 /* ---- before and after ---------------------------------------------------------------------- */
 
-/* GEMM_COLS rows of X, transposed; rows that are not there are zero. */
+/* GEMM_COLS rows of X, transposed; rows that are not there are zero. A few columns at a time, so that
+ * a row of any length has room in the worker's scratch. */
 static void lay_x(kern *k, void *args, int tile, int worker)
 {
     const struct args *a = args;
     size_t cols = (size_t)a->d->cols;
     int row = tile * GEMM_COLS;
-    float *rows = cpu_worker_scratch(k, worker);
-    for (int i = 0; i < GEMM_COLS; i++) {
-        if (row + i < a->n)
-            memcpy(rows + (size_t)i * cols, a->x + (size_t)a->index[row + i] * a->ldx,
-                   cols * sizeof *rows);
-        else
-            memset(rows + (size_t)i * cols, 0, cols * sizeof *rows);
+    float *rows = cpu_worker_scratch(k, worker), *to = a->xt + (size_t)row * cols;
+    for (size_t p = 0; p < cols; p += GEMM_DEEP) {
+        size_t some = cols - p < GEMM_DEEP ? cols - p : GEMM_DEEP;
+        for (int i = 0; i < GEMM_COLS; i++) {
+            if (row + i < a->n)
+                memcpy(rows + (size_t)i * some, a->x + (size_t)a->index[row + i] * a->ldx + p,
+                       some * sizeof *rows);
+            else
+                memset(rows + (size_t)i * some, 0, some * sizeof *rows);
+        }
+        V(gemm_lay_t)
+        (to + p * GEMM_COLS, GEMM_COLS, rows, DT_F32, some, GEMM_COLS, (int)some);
     }
-    V(gemm_lay_t)(a->xt + (size_t)row * cols, GEMM_COLS, rows, DT_F32, cols, GEMM_COLS, a->d->cols);
 }
 
 /* dx[row] = grad_scale * (sum of the splits' acc under the common maximum - W[label]) */

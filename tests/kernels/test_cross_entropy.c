@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu.h"
 
 struct shape {
     int n, rows, cols, vocab;
@@ -15,7 +18,8 @@ static const struct shape shapes[] = {
     {8, 8, 31, 255, DT_BF16, 0.0f, 1000}, {7, 20, 64, 1031, DT_F32, 0.0f, 1},
     {16, 17, 8, 512, DT_F32, 2.0f, 10},   {33, 40, 24, 509, DT_BF16, 0.0f, 1},
     {65, 65, 40, 300, DT_F16, 0.0f, 30},  {20, 129, 48, 4099, DT_BF16, 0.0f, 1},
-    {9, 9, 12, 100, DT_F32, 0.0f, 0},
+    {9, 9, 12, 100, DT_F32, 0.0f, 0},     {300, 310, 9, 211, DT_F32, 0.0f, 1},
+    {600, 601, 5, 130, DT_BF16, 3.0f, 1}, {2, 2, 7300, 20, DT_BF16, 0.0f, 1},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -119,6 +123,25 @@ static void not_finite(struct check *t)
     check_weight_values_free(&f.w);
 }
 
+/* One row is one tile of every stage, and the caller runs it: what is beside its scratch is another
+ * worker's, and must stay. */
+static void wide_rows_keep_to_their_scratch(struct check *t)
+{
+    static const struct shape s = {1, 1, 12000, 20, DT_F32, 0.0f, 1};
+    struct fixture f = fixture(t, &s, false);
+    kern *k = t->k[1];
+    if (strcmp(kern_info(k)->backend, "cpu") == 0 && cpu_workers(k) > 1) {
+        unsigned char *next = cpu_worker_scratch(k, 1);
+        memset(next, 0xa5, CPU_WORKER_BYTES);
+        check_set(t, &f.loss, &(double){0});
+        run(t, &f, true, true, 1);
+        check_sync(t);
+        for (size_t i = 0; i < CPU_WORKER_BYTES; i++)
+            assert_int_equal(next[i], 0xa5);
+    }
+    check_weight_values_free(&f.w);
+}
+
 static double loss(struct check *t, void *ctx)
 {
     struct fixture *f = ctx;
@@ -162,6 +185,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"linear_cross_entropy", all, CHECK_PAIRS},
         {"linear_cross_entropy_not_finite", not_finite, CHECK_PAIRS},
+        {"linear_cross_entropy_wide", wide_rows_keep_to_their_scratch, CHECK_PAIRS},
         {"linear_cross_entropy_bench", bench, CHECK_PAIRS},
         {"linear_cross_entropy_gradient", gradient, CHECK_REF},
     };
