@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/device.h"
 #include "kernels/verify/verify.h"
 #include "tests/check.h"
 
@@ -66,8 +67,51 @@ static void worse(void **state)
     assert_false(verify_worse(1, NAN) || verify_worse(INFINITY, NAN) || verify_worse(NAN, NAN));
 }
 
+/* ---- a reference that fails ---------------------------------------------------------------------- */
+
+static bool failed;
+static int reads_after; /* by the device, of an op that the reference could not run */
+static void (*read_of_device)(kern *k, void *dst, struct kref src, size_t count);
+
+static void fails(kern *k, struct kref y, struct kref x, int rows, int cols)
+{
+    (void)y, (void)x, (void)rows, (void)cols;
+    kern_stick(k, ST_RANGE, "softmax_fwd", "planted");
+    failed = true;
+}
+
+static void watch(kern *k, void *dst, struct kref src, size_t count)
+{
+    reads_after += failed;
+    read_of_device(k, dst, src, count);
+}
+
+/* The memory that a read goes to is gone by the time that a queue would get there. */
+static void nothing_is_read_after_a_failure(void **state)
+{
+    kern *ref = check_open("cpu:ref", 0), *k = check_open("cpu", 0);
+    struct kern_device watched = *k->state->device;
+    struct fault f = {0};
+    double worst = 0;
+    (void)state;
+    read_of_device = watched.read;
+    watched.read = watch;
+    k->state->device = &watched;
+    ref->op.softmax_fwd = fails;
+    assert_int_equal(kern_verify(ref, k, NULL, NULL, &worst, &f), ST_RANGE);
+    assert_non_null(strstr(f.text, "planted"));
+    assert_true(failed);
+    assert_int_equal(reads_after, 0);
+    kern_close(&k);
+    kern_close(&ref);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wrong_ops), cmocka_unit_test(worse)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_ops),
+        cmocka_unit_test(worse),
+        cmocka_unit_test(nothing_is_read_after_a_failure),
+    };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }
