@@ -5,13 +5,14 @@ kernel void sumsq_part(VEC(float, partial), VEC(const float, x), long n)
 {
     local float t[GROUP];
     /* Four apart, whose reads are under way at once. lost: what rounding took from sums so far
-     * (compensated summation); without it equal terms by the million add up to 1e-6 of error. */
+     * (compensated summation); without it equal terms by the million add up to 1e-6 of error. Of a
+     * sum that overflowed nothing is lost: infinity less infinity would be no number. */
     float4 sums = (float4)(0.0f), lost = (float4)(0.0f);
     long i = get_global_id(0), all = get_global_size(0);
     for (; i + 3 * all < n; i += 4 * all) {
         float4 v = (float4)(IN(x, i), IN(x, i + all), IN(x, i + 2 * all), IN(x, i + 3 * all));
         float4 term = v * v - lost, sum = sums + term;
-        lost = (sum - sums) - term;
+        lost = select((sum - sums) - term, (float4)(0.0f), isinf(sum));
         sums = sum;
     }
     for (; i < n; i += all)
@@ -47,8 +48,9 @@ kernel void clip_coef(VEC(float, out), VEC(const float, sumsq), VEC(const float,
     }
 }
 
-/* The host has made, in double: decay = 1 - lr weight_decay, rate1 = 1 - beta1, rate2 = 1 - beta2,
- * step_size = lr / (1 - beta1^step), root = sqrt(1 - beta2^step). */
+/* The host has made, in double: decay = lr weight_decay, rate1 = 1 - beta1, rate2 = 1 - beta2,
+ * step_size = lr / (1 - beta1^step), root = sqrt(1 - beta2^step). The decay is subtracted: 1 - decay
+ * as a float would err by percents of what it takes away. */
 kernel void adamw(VEC(float, param), VEC(float, m), VEC(float, v), VEC(const float, grad),
                   VEC(const float, coef), long n, float decay, float rate1, float beta2,
                   float rate2, float step_size, float root, float eps)
@@ -59,6 +61,7 @@ kernel void adamw(VEC(float, param), VEC(float, m), VEC(float, v), VEC(const flo
         float m_new = m_old + (g - m_old) * rate1, v_new = IN(v, i) * beta2 + g * g * rate2;
         IN(m, i) = m_new;
         IN(v, i) = v_new;
-        IN(param, i) = IN(param, i) * decay - step_size * (m_new / (sqrt(v_new) / root + eps));
+        float p = IN(param, i), step = step_size * (m_new / (sqrt(v_new) / root + eps));
+        IN(param, i) = p - (p * decay + step);
     }
 }

@@ -39,7 +39,7 @@ void adamw_ocl(kern *k, struct kref param, struct kref m, struct kref v, struct 
                struct kref coef, size_t n, const struct adamw_hyper *hyper)
 {
     double lr = (double)hyper->lr, beta1 = (double)hyper->beta1, beta2 = (double)hyper->beta2;
-    float decay = (float)(1 - lr * (double)hyper->weight_decay), rate1 = (float)(1 - beta1);
+    float decay = (float)(lr * (double)hyper->weight_decay), rate1 = (float)(1 - beta1);
     float rate2 = (float)(1 - beta2), step_size = (float)(lr / (1 - pow(beta1, hyper->step)));
     float root = (float)sqrt(1 - pow(beta2, hyper->step));
     int64_t count = (int64_t)n;

@@ -8,11 +8,13 @@ enum { LENGTHS = sizeof lengths / sizeof *lengths };
 
 static void sumsq(struct check *t)
 {
-    static const enum check_kind kinds[] = {CHECK_NORMAL, CHECK_MIXED, CHECK_ZERO, CHECK_BIG};
-    for (int i = 0; i < LENGTHS * 4; i++) {
-        int n = lengths[i / 4];
+    static const enum check_kind kinds[] = {CHECK_NORMAL, CHECK_MIXED, CHECK_ZERO, CHECK_BIG,
+                                            CHECK_HUGE}; /* an infinite sum */
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    for (int i = 0; i < LENGTHS * KINDS; i++) {
+        int n = lengths[i / KINDS];
         struct check_mat x = check_mat(t, "x", 1, n), out = check_mat(t, "out", 1, 1);
-        check_fill(t, &x, kinds[i % 4]);
+        check_fill(t, &x, kinds[i % KINDS]);
         EACH(t, sumsq, AT(out), AT(x), (size_t)n);
         check_same(t, &out, 1e-5, 0);
         if (n == 100003)
@@ -112,6 +114,33 @@ static void adamw(struct check *t)
     }
 }
 
+/* A decay of a few units in the last place: what it takes away in sum must not be off by how
+ * 1 - lr * weight_decay rounds, which here is a tenth. */
+static void adamw_small_decay(struct check *t)
+{
+    enum { N = 4096 };
+    const struct adamw_hyper h = {.lr = 2e-5f,
+                                  .beta1 = 0.9f,
+                                  .beta2 = 0.999f,
+                                  .eps = 1e-8f,
+                                  .weight_decay = 0.01f,
+                                  .step = 1};
+    struct adam a = adam_new(t, N, 1);
+    double p[N], before = 0, after = 0;
+    for (int i = 0; i < N; i++)
+        p[i] = 1 + (double)i / N;
+    check_set(t, &a.p, p);
+    EACH(t, fill, AT(a.g), N, 0.0f);
+    EACH(t, adamw, AT(a.p), AT(a.m), AT(a.v), AT(a.g), AT(a.coef), N, &h);
+    double *got = check_get(t, &a.p, 1);
+    for (int i = 0; i < N; i++) {
+        before += p[i];
+        after += got[i];
+    }
+    free(got);
+    assert_true(fabs((before - after) / (before * 2e-7) - 1) < 0.02);
+}
+
 /* coef 0 is a non-finite step: no decay, no moments, whatever the gradient holds. */
 static void adamw_stops(struct check *t)
 {
@@ -138,6 +167,7 @@ int main(void)
         {"sumsq", sumsq, CHECK_PAIRS},
         {"clip_coef", clip, CHECK_PAIRS},
         {"adamw", adamw, CHECK_PAIRS},
+        {"adamw_small_decay", adamw_small_decay, CHECK_PAIRS},
         {"adamw_stops", adamw_stops, CHECK_PAIRS},
     };
     return check_run("adamw", tests, sizeof tests / sizeof *tests);
