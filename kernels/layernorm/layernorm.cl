@@ -1,37 +1,59 @@
 /* layernorm.h */
 
+/* Differences from the row's first element are summed, so that the mean of a row far from zero, and
+ * what is left of it, round as the differences do. They are made scaled down, lest they or their
+ * sum overflow; before they are squared they are scaled back, and those that would overflow then
+ * further down, where eps is nothing beside them. Powers of two: nothing is rounded. */
+#define DOWN 0x1p-20f
+#define FURTHER 0x1p-60f
+#define LARGE 0x1p40f
+
+/* The differences of columns c, c + LANES, ...; zeros for those that are not there. */
+static inline float4 apart4(global const float *row, int c, int cols, float origin, float mu)
+{
+    int d = LANES, left = cols - c;
+    float4 v = get4(row, c, cols, 0.0f) * DOWN - origin - mu;
+    return (float4)(v.x, d < left ? v.y : 0.0f, 2 * d < left ? v.z : 0.0f,
+                    3 * d < left ? v.w : 0.0f);
+}
+
 kernel void layernorm_fwd(MAT(float, y), VEC(float, mean), VEC(float, rstd), MAT(const float, x),
                           VEC(const float, w), VEC(const float, b), int rows, int cols, float eps)
 {
-    local float t[GROUP];
+    local float2 t[GROUP];
     long r = ROW;
     global const float *from = &AT(x, r, 0), *weight = &IN(w, 0), *bias = &IN(b, 0);
-    float sum = 0.0f, squares = 0.0f;
+    float origin = r < rows ? from[0] * DOWN : 0.0f, squares = 0.0f;
+    float2 sum = (float2)(0.0f, 0.0f); /* of the differences, of their sizes */
     if (r < rows) {
         EACH_COL4(c, cols)
         {
-            sum += sum4(get4(from, c, cols, 0.0f));
+            float4 d = apart4(from, c, cols, origin, 0.0f);
+            sum += (float2)(sum4(d), sum4(fabs(d)));
         }
     }
-    float mu = lane_sum(sum, t) / cols;
+    sum = lane_sum2(sum, t);
+    bool large = sum.y >= LARGE;
+    float mu = sum.x / cols, unit = large ? FURTHER : 1.0f / DOWN;
     if (r < rows) {
         EACH_COL4(c, cols)
         {
-            float4 d = get4(from, c, cols, mu) - mu;
+            float4 d = apart4(from, c, cols, origin, mu) * unit;
             squares += sum4(d * d);
         }
     }
-    float scale = 1.0f / sqrt(lane_sum(squares, t) / cols + eps);
+    squares = lane_sum(squares, (local float *)t);
+    float scale = 1.0f / sqrt(squares / cols + (large ? 0.0f : eps));
     if (r < rows) {
         EACH_COL4(c, cols)
         {
-            float4 n = (get4(from, c, cols, mu) - mu) * scale;
+            float4 n = apart4(from, c, cols, origin, mu) * unit * scale;
             put4(&AT(y, r, 0), c, cols,
                  n * get4(weight, c, cols, 0.0f) + get4(bias, c, cols, 0.0f));
         }
         if (rstd_buf && LANE == 0) {
-            IN(mean, r) = mu;
-            IN(rstd, r) = scale;
+            IN(mean, r) = (origin + mu) / DOWN;
+            IN(rstd, r) = scale * (DOWN * unit);
         }
     }
 }

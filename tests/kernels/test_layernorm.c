@@ -32,21 +32,53 @@ static void fwd(struct check *t)
     }
 }
 
-/* A mean a thousand times the spread: E[x^2] - E[x]^2 in f32 would have lost the spread. */
+/* Rows whose mean is much larger than their spread, to the bound that the rounding of a mean in f32
+ * and of what is left of x allows; E[x^2] - E[x]^2 would have lost the spread. Spread 0: constant. */
 static void fwd_far_mean(struct check *t)
 {
     enum { ROWS = 4, COLS = 513 };
-    double v[ROWS * COLS];
-    struct check_mat x = check_mat(t, "x", ROWS, COLS), y = check_mat(t, "y", ROWS, COLS);
-    struct check_mat w = check_mat(t, "w", 1, COLS), b = check_mat(t, "b", 1, COLS);
-    for (int i = 0; i < ROWS * COLS; i++)
-        v[i] = 1000 + check_normal(t);
-    check_set(t, &x, v);
-    check_fill(t, &w, CHECK_NORMAL);
-    check_fill(t, &b, CHECK_NORMAL);
-    EACH(t, layernorm_fwd, AT(y), KREF_NONE, KREF_NONE, AT(x), AT(w), AT(b), ROWS, COLS, 1e-5f);
-    /* the mean itself rounds by 1000 * 6e-8 of a spread of 1 */
-    check_same(t, &y, 1e-4, 0);
+    static const struct {
+        double mean, spread, tolerance;
+    } cases[] = {{1000, 1, 1e-5}, {1e5, 1, 2e-3}, {-1e9, 0, 1e-5}, {1e9, 1e7, 1e-5}};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        double v[ROWS * COLS];
+        struct check_mat x = check_mat(t, "x", ROWS, COLS), y = check_mat(t, "y", ROWS, COLS);
+        struct check_mat w = check_mat(t, "w", 1, COLS), b = check_mat(t, "b", 1, COLS);
+        struct check_mat mean = check_mat(t, "mean", 1, ROWS), rstd = check_mat(t, "rstd", 1, ROWS);
+        for (int i = 0; i < ROWS * COLS; i++)
+            v[i] = cases[n].mean + cases[n].spread * check_normal(t);
+        check_set(t, &x, v);
+        check_fill(t, &w, CHECK_NORMAL);
+        check_fill(t, &b, CHECK_NORMAL);
+        EACH(t, layernorm_fwd, AT(y), AT(mean), AT(rstd), AT(x), AT(w), AT(b), ROWS, COLS, 1e-5f);
+        check_same(t, &y, cases[n].tolerance, 0);
+        check_same(t, &mean, 1e-7, 0);
+        check_same(t, &rstd, 1e-5, 0);
+        check_free(t);
+    }
+}
+
+/* Squares, and at last sums, beyond what f32 holds. */
+static void fwd_overflowing(struct check *t)
+{
+    enum { ROWS = 3, COLS = 70 };
+    static const double sizes[] = {1e18, 3e19, 1e25, 1e36};
+    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        double v[ROWS * COLS];
+        struct check_mat x = check_mat(t, "x", ROWS, COLS), y = check_mat(t, "y", ROWS, COLS);
+        struct check_mat w = check_mat(t, "w", 1, COLS), b = check_mat(t, "b", 1, COLS);
+        struct check_mat mean = check_mat(t, "mean", 1, ROWS), rstd = check_mat(t, "rstd", 1, ROWS);
+        for (int i = 0; i < ROWS * COLS; i++)
+            v[i] = sizes[n] * (i < COLS ? i % 2 * 2 - 1 : 10 + check_normal(t));
+        check_set(t, &x, v);
+        check_fill(t, &w, CHECK_NORMAL);
+        check_fill(t, &b, CHECK_NORMAL);
+        EACH(t, layernorm_fwd, AT(y), AT(mean), AT(rstd), AT(x), AT(w), AT(b), ROWS, COLS, 1e-5f);
+        check_same(t, &y, 1e-5, 0);
+        check_same(t, &mean, 1e-5, 0);
+        check_same(t, &rstd, 1e-5, 0);
+        check_free(t);
+    }
 }
 
 static void bwd(struct check *t)
@@ -113,6 +145,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"layernorm_fwd", fwd, CHECK_PAIRS},
         {"layernorm_fwd_far_mean", fwd_far_mean, CHECK_PAIRS},
+        {"layernorm_fwd_overflowing", fwd_overflowing, CHECK_PAIRS},
         {"layernorm_bwd", bwd, CHECK_PAIRS},
         {"layernorm_gradient", gradient, CHECK_REF},
     };
