@@ -86,17 +86,31 @@ enum status ocl_list(struct kern_info **out, size_t *count, struct fault *f)
     return ST_OK;
 }
 
-/* GPUs before other accelerators before CPUs, then the one with more compute units, then the first. */
+/* GPUs before other accelerators before CPUs; then those with memory of their own, because compute
+ * units of different makers do not compare: an integrated GPU may count more of them than a card
+ * that is ten times as fast. */
 static uint64_t rank_of(const struct ocl_device *d)
 {
     uint64_t kind = d->type & CL_DEVICE_TYPE_GPU ? 2 : ocl_is_cpu(d) ? 0 : 1;
-    return kind << 32 | (uint64_t)d->units;
+    return kind << 33 | (uint64_t)!d->unified << 32 | (uint64_t)d->units;
+}
+
+int ocl_best(const struct ocl_device *d, size_t n, bool cpus)
+{
+    int best = -1;
+    for (size_t i = 0; i < n; i++) {
+        if (!d[i].usable || (!cpus && ocl_is_cpu(&d[i])))
+            continue;
+        if (best < 0 || rank_of(&d[i]) > rank_of(&d[best]))
+            best = (int)i;
+    }
+    return best;
 }
 
 static enum status choose(int *out, const struct ocl_device *d, size_t n, int index,
                           struct fault *f)
 {
-    int best = -1;
+    int best = ocl_best(d, n, index != OCL_GPU);
     if (index >= 0 && (size_t)index >= n) {
         fault_set(f, ST_NODEVICE, "there is no device opencl:%d, only %zu of them", index, n);
         return fault_remedy(f, "wick devices lists them");
@@ -107,12 +121,6 @@ static enum status choose(int *out, const struct ocl_device *d, size_t n, int in
                   "or no OpenCL 1.2",
                   index, d[index].name);
         return fault_remedy(f, "wick devices lists the devices");
-    }
-    for (size_t i = 0; index < 0 && i < n; i++) {
-        if (!d[i].usable || (index == OCL_GPU && ocl_is_cpu(&d[i])))
-            continue;
-        if (best < 0 || rank_of(&d[i]) > rank_of(&d[best]))
-            best = (int)i;
     }
     if (index < 0 && best < 0) {
         fault_set(f, ST_NODEVICE, "no OpenCL device of this machine %s",

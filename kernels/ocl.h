@@ -58,9 +58,10 @@ struct ocl_device {
     cl_device_id id;
     cl_device_type type;
     char name[128], driver[64], version[64], platform_name[64], platform_version[128];
-    size_t group_max;                        /* work-items of a group, at most */
+    size_t group_max; /* work-items of a group, at most, in each of the first two dimensions too */
     uint64_t memory, buffer_max, local_size; /* bytes; local_size of one group's local memory */
     int units;                               /* compute units */
+    bool unified;                            /* its memory is the host's */
     bool usable; /* available, has a compiler, OpenCL 1.2, little-endian */
 };
 const struct ocl_device *ocl_device(const kern *k);
@@ -199,6 +200,8 @@ static inline struct ocl *ocl_own(const kern *k)
 
 /* ocl_list.c: every device of every platform, in the order of "opencl:N"; the caller frees. */
 enum status ocl_devices(struct ocl_device **out, size_t *count, struct fault *f);
+/* ocl.c: the best of n, the first of equals; -1: none can be used. */
+int ocl_best(const struct ocl_device *d, size_t n, bool cpus);
 
 /* ocl_mem.c: the buffer and queue verbs of struct kern_device. */
 enum status ocl_mem_new(kern *k, kbuf *b, const char *what, struct fault *f);

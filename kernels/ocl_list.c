@@ -28,15 +28,30 @@ static bool flag_of(cl_device_id id, cl_device_info what)
     return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS && v;
 }
 
+/* Work-items of a group: kernels here use two dimensions, each up to all of a group. */
+static size_t group_of(cl_device_id id)
+{
+    enum { DIMENSIONS = 16 };
+    size_t most = 0, items[DIMENSIONS] = {0}, size = 0;
+    clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL);
+    if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, &size) !=
+        CL_SUCCESS)
+        return most;
+    for (size_t i = 0; i < 2 && i < size / sizeof *items; i++)
+        most = items[i] > 0 && items[i] < most ? items[i] : most;
+    return most;
+}
+
 static struct ocl_device describe(cl_platform_id platform, cl_device_id id)
 {
     struct ocl_device d = {.platform = platform, .id = id};
     cl_uint units = 1;
     int major = 0, minor = 0;
     clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof d.type, &d.type, NULL);
-    clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof d.group_max, &d.group_max, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
     d.units = units < 1 || units > 1 << 20 ? 1 : (int)units;
+    d.group_max = group_of(id);
+    d.unified = flag_of(id, CL_DEVICE_HOST_UNIFIED_MEMORY);
     d.memory = number_of(id, CL_DEVICE_GLOBAL_MEM_SIZE);
     d.buffer_max = number_of(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE);
     d.local_size = number_of(id, CL_DEVICE_LOCAL_MEM_SIZE);

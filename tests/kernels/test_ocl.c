@@ -85,6 +85,29 @@ static void devices_open_by_their_name(void **state)
     free(dev);
 }
 
+static void the_best_device_is_taken(void **state)
+{
+    const struct ocl_device cpu = {.type = CL_DEVICE_TYPE_CPU, .units = 64, .usable = true},
+                            built_in = {.type = CL_DEVICE_TYPE_GPU,
+                                        .units = 96,
+                                        .unified = true,
+                                        .usable = true},
+                            card = {.type = CL_DEVICE_TYPE_GPU, .units = 24, .usable = true},
+                            large = {.type = CL_DEVICE_TYPE_GPU, .units = 56, .usable = true};
+    struct ocl_device d[4] = {cpu, built_in, card, large};
+    (void)state;
+    assert_int_equal(ocl_best(d, 0, true), -1);
+    assert_int_equal(ocl_best(d, 1, true), 0);
+    assert_int_equal(ocl_best(d, 1, false), -1);
+    assert_int_equal(ocl_best(d, 2, true), 1);
+    assert_int_equal(ocl_best(d, 3, false), 2);
+    assert_int_equal(ocl_best(d, 4, false), 3);
+    d[3].usable = false;
+    assert_int_equal(ocl_best(d, 4, true), 2);
+    d[1].unified = false;
+    assert_int_equal(ocl_best(d, 4, true), 1);
+}
+
 static void what_it_cannot_do_is_refused(void **state)
 {
     kern *k = open_ocl();
@@ -341,6 +364,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_row_is_the_hosts),
         cmocka_unit_test(devices_open_by_their_name),
+        cmocka_unit_test(the_best_device_is_taken),
         cmocka_unit_test(what_it_cannot_do_is_refused),
         cmocka_unit_test(a_step_waits_once),
         cmocka_unit_test(transfers_of_any_size),
