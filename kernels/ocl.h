@@ -187,6 +187,8 @@ struct ocl {
     struct ocl_stage *stage;
     struct ocl_built *built;               /* one a source, in ocl.def's order */
     struct ocl_kernel kernel[OCL_KERNELS]; /* hashed by name */
+    int kernels;                           /* of them in use */
+    size_t kernel_group;                   /* what the latest built allow in a group */
     char *cache_dir;                       /* or NULL */
     kbuf *scratch;
     size_t scratch_used;

@@ -187,23 +187,42 @@ cl_kernel ocl_program_kernel(const kern *k, const char *name)
     return slot_of(ocl_own(k), name)->kernel;
 }
 
+/* Work-items of a group that this kernel was compiled for, at most. */
+static size_t group_of(const struct ocl *o, cl_kernel kernel)
+{
+    size_t most = 0;
+    cl_int err = clGetKernelWorkGroupInfo(kernel, o->dev.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most,
+                                          &most, NULL);
+    return err == CL_SUCCESS && most > 0 ? most : SIZE_MAX;
+}
+
 /* The kernels of one program into the table; those of an earlier build of it go. The table is never
- * more than half full. */
+ * more than half full, so that a search ends. */
 static enum status index_kernels(struct ocl *o, cl_program p, const char *path, struct fault *f)
 {
-    cl_kernel made[OCL_KERNELS / 2];
+    enum { MOST = OCL_KERNELS / 2 };
+    cl_kernel made[MOST];
     cl_uint n = 0;
-    cl_int err = clCreateKernelsInProgram(p, OCL_KERNELS / 2, made, &n);
+    cl_int err = clCreateKernelsInProgram(p, MOST, made, &n);
     if (err != CL_SUCCESS)
         return ocl_fault(f, path, err);
     for (cl_uint i = 0; i < n; i++) {
         char name[sizeof o->kernel->name] = "";
         clGetKernelInfo(made[i], CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL);
         struct ocl_kernel *s = slot_of(o, name);
+        size_t most = group_of(o, made[i]);
+        if (!s->kernel && o->kernels == MOST) {
+            for (; i < n; i++)
+                clReleaseKernel(made[i]);
+            return fault_set(f, ST_RANGE, "%s: there are more than %d kernels", path, MOST);
+        }
         if (s->kernel)
             clReleaseKernel(s->kernel);
+        else
+            o->kernels++;
         s->kernel = made[i];
         memcpy(s->name, name, sizeof name);
+        o->kernel_group = most < o->kernel_group ? most : o->kernel_group;
     }
     return ST_OK;
 }
@@ -267,13 +286,20 @@ enum status ocl_program_prepare(kern *k, const struct kern_specs *s, struct faul
     struct ocl *o = ocl_own(k);
     if (!o->built && !(o->built = calloc(SOURCES, sizeof *o->built)))
         return fault_nomem(f, "the programs", SOURCES * sizeof *o->built);
-    if (prepare_scratch(k, s, f) != ST_OK)
-        return f->code;
-    for (int i = 0; i < SOURCES; i++) {
-        if (prepare_one(k, i, s, f) != ST_OK)
+    for (;;) {
+        o->kernel_group = SIZE_MAX;
+        if (prepare_scratch(k, s, f) != ST_OK)
             return f->code;
+        for (int i = 0; i < SOURCES; i++) {
+            if (prepare_one(k, i, s, f) != ST_OK)
+                return f->code;
+        }
+        if (o->kernel_group >= (size_t)ocl_group(k))
+            return ST_OK;
+        /* A kernel wants too much of the device for groups of that size: all once more, for smaller
+         * ones. */
+        o->dev.group_max = o->kernel_group;
     }
-    return ST_OK;
 }
 
 void ocl_program_close(kern *k)
