@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/sha256.h"
 
-enum { MAGIC = 8, PATH = 4096 };
+enum { MAGIC = 8, PATH = 4096, ABANDONED = 3600 }; /* seconds: no writing takes that long */
 static const size_t payload_max = (size_t)1 << 30;
 static const char magic[MAGIC] = {'w', 'i', 'c', 'k', 'o', 'c', 'l', '1'};
 
@@ -125,6 +126,28 @@ static void make_folders(const char *dir)
     }
 }
 
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t n = strlen(name), m = strlen(ending);
+    return n > m && strcmp(name + n - m, ending) == 0;
+}
+
+/* Removes what processes that were killed while they wrote have left. */
+static void drop_abandoned(const char *dir)
+{
+    DIR *d = opendir(dir);
+    time_t now = time(NULL);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        if (strstr(e->d_name, ".clbin.") && ends_with(e->d_name, ".tmp") &&
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_mtime < now - ABANDONED)
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        closedir(d);
+}
+
 void ocl_cache_put(const char *dir, const unsigned char key[OCL_KEY], const struct ocl_blob *blob)
 {
     struct head head = {.size = blob->size};
@@ -136,6 +159,7 @@ void ocl_cache_put(const char *dir, const unsigned char key[OCL_KEY], const stru
     memcpy(head.key, key, OCL_KEY);
     hash_of(head.hash, blob);
     make_folders(dir);
+    drop_abandoned(dir);
     /* A file left by a dead process of the same number is in the way of O_EXCL. */
     unlink(temporary);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -148,13 +172,11 @@ void ocl_cache_put(const char *dir, const unsigned char key[OCL_KEY], const stru
 
 struct kern_cache ocl_cache_state(const char *dir)
 {
-    static const char ending[] = ".clbin";
     struct kern_cache c = {0};
     DIR *d = dir ? opendir(dir) : NULL;
     for (struct dirent *e; d && (e = readdir(d));) {
-        size_t n = strlen(e->d_name);
         struct stat st;
-        if (n < sizeof ending || strcmp(e->d_name + n + 1 - sizeof ending, ending) != 0 ||
+        if (!ends_with(e->d_name, ".clbin") ||
             fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
             continue;
         c.programs++;

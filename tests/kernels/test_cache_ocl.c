@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/ocl.h"
@@ -171,6 +172,41 @@ static void cache_is_never_trusted(void **state)
     assert_int_equal(use_cache(NULL).built, programs);
 }
 
+static void make_file(const char *name, int age)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", cache, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    const struct timespec when[2] = {{.tv_sec = time(NULL) - age}, {.tv_sec = time(NULL) - age}};
+    assert_int_equal(futimens(fd, when), 0);
+    close(fd);
+}
+
+static bool is_there(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", cache, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Of a process that was killed; one that still writes keeps its own, and other files are not ours. */
+static void what_was_abandoned_goes(void **state)
+{
+    static const unsigned char key[OCL_KEY] = {1};
+    struct ocl_blob b = {(unsigned char[]){1, 2, 3}, 3};
+    (void)state;
+    ocl_cache_put(cache, key, &b);
+    make_file("00.clbin.1.tmp", 4000);
+    make_file("01.clbin.2.tmp", 3000);
+    make_file("letter.tmp", 4000);
+    make_file("02.clbin", 4000);
+    ocl_cache_put(cache, key, &b);
+    assert_false(is_there("00.clbin.1.tmp"));
+    assert_true(is_there("01.clbin.2.tmp") && is_there("letter.tmp") && is_there("02.clbin"));
+    assert_int_equal(kern_cache_state(cache).programs, 2);
+}
+
 /* Another program image, so that nothing is shared but the folder. */
 static pid_t start_builder(void)
 {
@@ -241,6 +277,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(hash),
         cmocka_unit_test_setup(cache_is_never_trusted, fresh_cache),
+        cmocka_unit_test_setup(what_was_abandoned_goes, fresh_cache),
         cmocka_unit_test_setup(two_processes_at_once, fresh_cache),
     };
     return cmocka_run_group_tests_name("cache_ocl", tests, make_folder, drop_folder);
