@@ -16,6 +16,10 @@
  *   start [q_rows] i32
  * q, key and v may be column slices of one joined buffer (their ld says so).
  *
+ * All that is read is expected to be finite. A row of v that is not may make any row of o NaN,
+ * those of other documents too: faster variants weigh keys that a row does not see with zero, and
+ * 0 * NaN is NaN. That it is not hidden is guaranteed: rows that see it are never finite.
+ *
  * Backward (k_rows = q_rows, q_offset = 0), with p = exp(s - lse), D[i,h] = sum_d dout o:
  *   dv += p^T dout,  ds = p * (dout v^T - D) [* (1 - (s/softcap)^2)],  dq = scale ds k,  dk = scale ds^T q
  *   dq, dk, dv shaped as q, key, v, =  (all written; must not overlap the inputs) */

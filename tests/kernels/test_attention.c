@@ -202,6 +202,29 @@ static void bench(struct check *t)
           key_of(&f, &f.qkv, 1), v_of(&f, &f.qkv, 1), AT(f.o), AT(f.lse), AT(f.start), &f.d);
 }
 
+/* A value that is not finite is not hidden from rows that see it; others may be hit too. */
+static void not_finite(struct check *t)
+{
+    static const struct shape s = {33, 0, 2, 1, 16, 0, 1, 0.0f, CHECK_NORMAL};
+    static const float values[] = {NAN, INFINITY};
+    enum { AT_ROW = 20 };
+    for (int n = 0; n < 2; n++) {
+        struct fixture f = fixture(t, &s, false);
+        for (int i = 0; i < 2; i++) {
+            kern_write(t->k[i], kref_row(v_of(&f, &f.qkv, i), AT_ROW), &values[n], 1);
+            run_fwd(t, &f, true, i);
+        }
+        check_sync(t);
+        double *o = check_get(t, &f.o, 1);
+        for (int r = AT_ROW; r < s.rows; r++) {
+            for (int h = 0; h < s.heads; h++)
+                assert_false(isfinite(o[(r * s.heads + h) * s.head_dim]));
+        }
+        free(o);
+        check_free(t);
+    }
+}
+
 static double loss(struct check *t, void *ctx)
 {
     struct fixture *f = ctx;
@@ -231,6 +254,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"attention_fwd", fwd, CHECK_PAIRS},
         {"attention_fwd_cached", fwd_cached, CHECK_PAIRS},
+        {"attention_fwd_not_finite", not_finite, CHECK_PAIRS},
         {"attention_bwd", bwd, CHECK_PAIRS},
         {"attention_bench", bench, CHECK_PAIRS},
         {"attention_gradient", gradient, CHECK_REF},
