@@ -128,21 +128,20 @@ static enum status weight_load(struct kweight **out, kern *k, const struct kweig
                                struct fault *f)
 {
     size_t bytes = weight_bytes(k, s), row_bytes = (size_t)s->cols * dtype_size(s->dtype);
-    struct cpu_weight *w = calloc(1, sizeof *w);
-    if (!w || !(w->head.p = aligned_new(bytes))) {
+    struct kweight *w = calloc(1, sizeof *w);
+    if (!w || !(w->p = aligned_new(bytes))) {
         free(w);
         return fault_nomem(f, s->name, bytes);
     }
-    w->layout = CPU_ROWS;
-    unsigned char *dst = w->head.p;
+    unsigned char *dst = w->p;
     for (int part = 0; part < s->parts; part++) {
         if (s->read(s->ctx, part, 0, s->part_rows[part], dst, f) != ST_OK) {
-            weight_free(k, &w->head);
+            weight_free(k, w);
             return f->code;
         }
         dst += (size_t)s->part_rows[part] * row_bytes;
     }
-    *out = &w->head;
+    *out = w;
     return ST_OK;
 }
 
@@ -274,16 +273,6 @@ static const struct kern_device device = {
 const struct cpu_blas *cpu_blas(const kern *k)
 {
     return own(k)->blas;
-}
-
-enum cpu_isa cpu_isa_of(const kern *k)
-{
-    return own(k)->isa;
-}
-
-bool cpu_is_ref(const kern *k)
-{
-    return own(k)->ref;
 }
 
 /* What ":avx2" and the like ask for. */

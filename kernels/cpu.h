@@ -68,21 +68,13 @@ static inline void cpu_set(struct kref r, size_t i, double value)
     }
 }
 
-/* A frozen matrix on the CPU. ROWS: row-major as loaded, at kweight.p. Other layouts are packed for
- * a GEMM variant, which owns their meaning. cpu_weight_row decodes one row of any layout to f32. */
-enum cpu_layout { CPU_ROWS, CPU_PANELS };
-struct cpu_weight {
-    struct kweight head; /* first: a struct kweight * is a struct cpu_weight * */
-    enum cpu_layout layout;
-};
+/* A frozen matrix on the CPU is row-major as loaded, at kweight.p. Decodes one row to f32. */
 void cpu_weight_row(const struct kweight *w, int row, float *dst);
 
 /* What the processor can do; probed once. */
 enum cpu_isa { CPU_BASE, CPU_AVX2, CPU_AVX512 };
 enum cpu_isa cpu_isa_best(void);
 const char *cpu_isa_name(enum cpu_isa isa); /* "avx2" */
-enum cpu_isa cpu_isa_of(const kern *k);     /* what this handle was opened for */
-bool cpu_is_ref(const kern *k);
 
 /* OpenBLAS, where this handle computes with it: loaded at open, with the right core and one thread
  * of its own (tiles run side by side). That is "cpu:blas", the base variant with the products of

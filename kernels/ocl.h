@@ -101,7 +101,7 @@ struct ocl_range ocl_cells(const kern *k, size_t rows, int cols);
  * takes); the kernel strides over what is left. */
 struct ocl_range ocl_flat(const kern *k, size_t n, int each, size_t most);
 
-enum ocl_kind { OCL_MATRIX, OCL_VECTOR, OCL_WEIGHT, OCL_VALUE, OCL_LOCAL };
+enum ocl_kind { OCL_MATRIX, OCL_VECTOR, OCL_WEIGHT, OCL_VALUE };
 struct ocl_arg {
     enum ocl_kind kind;
     struct kref ref;
@@ -114,13 +114,11 @@ struct ocl_arg {
  *   BUF(kref)     MAT(type, x):  global type *x_buf, long x_at, int x_ld
  *   VEC(kref)     VEC(type, x):  global type *x_buf, long x_at
  *   WGT(kweight)  global const void *w, int w_ld     (DT_F32, DT_F16 or DT_BF16: pass ARG(w->dtype))
- *   ARG(lvalue)   int, long, float, ulong …
- *   SHARED(bytes) local memory */
-#define BUF(m)    ((struct ocl_arg){.kind = OCL_MATRIX, .ref = (m)})
-#define VEC(m)    ((struct ocl_arg){.kind = OCL_VECTOR, .ref = (m)})
-#define WGT(w)    ((struct ocl_arg){.kind = OCL_WEIGHT, .weight = (w)})
-#define ARG(x)    ((struct ocl_arg){.kind = OCL_VALUE, .value = &(x), .size = sizeof(x)})
-#define SHARED(n) ((struct ocl_arg){.kind = OCL_LOCAL, .size = (n)})
+ *   ARG(lvalue)   int, long, float, ulong … */
+#define BUF(m) ((struct ocl_arg){.kind = OCL_MATRIX, .ref = (m)})
+#define VEC(m) ((struct ocl_arg){.kind = OCL_VECTOR, .ref = (m)})
+#define WGT(w) ((struct ocl_arg){.kind = OCL_WEIGHT, .weight = (w)})
+#define ARG(x) ((struct ocl_arg){.kind = OCL_VALUE, .value = &(x), .size = sizeof(x)})
 
 #define OCL_RUN(k, kernel, range, ...)                         \
     ocl_run(k, kernel, range, (struct ocl_arg[]){__VA_ARGS__}, \

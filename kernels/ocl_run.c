@@ -60,7 +60,6 @@ static cl_int set_arg(cl_kernel kernel, cl_uint *n, const struct ocl_arg *a)
     cl_int ld = a->ref.ld, err;
     switch (a->kind) {
     case OCL_VALUE: return clSetKernelArg(kernel, (*n)++, a->size, a->value);
-    case OCL_LOCAL: return clSetKernelArg(kernel, (*n)++, a->size, NULL);
     case OCL_WEIGHT:
         mem = ocl_weight(a->weight)->mem;
         ld = ocl_weight(a->weight)->ld;

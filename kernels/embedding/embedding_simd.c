@@ -31,8 +31,7 @@ static void row_of(const struct args *a, float *y, int id)
 {
     const struct kweight *w = a->w;
     vf scale = vf_set1(a->scale);
-    enum cpu_layout layout = ((const struct cpu_weight *)w)->layout;
-    if (layout == CPU_ROWS && w->dtype != DT_F32) {
+    if (w->dtype != DT_F32) {
         const uint16_t *half = (const uint16_t *)w->p + (size_t)id * (size_t)w->cols;
         half_row(y, half, w->cols, scale, w->dtype == DT_BF16);
         return;
