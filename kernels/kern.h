@@ -122,7 +122,9 @@ struct kern_memory kern_memory(const kern *k);
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
-/* Zeroed. ST_NOMEM names what. Buffers are freed before the handle is closed. */
+/* Zeroed. ST_NOMEM names what; so do ST_RANGE, for no elements or more than can be addressed, and
+ * ST_UNSUPPORTED, for more than the device takes in one buffer. Buffers are freed before the handle
+ * is closed. */
 enum status kbuf_new(kbuf **out, kern *k, enum dtype dtype, size_t count, const char *what,
                      struct fault *f);
 void kbuf_free(kbuf **b);
@@ -160,6 +162,9 @@ struct kweight_spec {
 
 /* Bytes of device memory the matrix will take: known before it is loaded. */
 size_t kweight_bytes(const kern *k, const struct kweight_spec *s);
+/* ST_UNSUPPORTED: not a dtype of weights, or more than the device takes in one buffer; ST_RANGE:
+ * parts that do not make up the rows; ST_NOMEM; ST_DEVICE; or what read() fails with, which has
+ * filled f. Weights are freed before the handle is closed. */
 enum status kweight_load(struct kweight **out, kern *k, const struct kweight_spec *s,
                          struct fault *f);
 void kweight_free(struct kweight **w);

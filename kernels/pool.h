@@ -2,8 +2,8 @@
  *
  *     struct pool *p;
  *     if (pool_open(&p, 4, f) != ST_OK) return f->code;   // the caller and three workers
- *     pool_run(p, tile, &args, 100);                      // tile(&args, 0..99, worker), then
- * returns pool_close(&p);
+ *     pool_run(p, tile, &args, 100);     // tile(&args, 0..99, worker); returns when all are done
+ *     pool_close(&p);
  *
  * Tiles are taken from an atomic counter, so a slow core only takes fewer of them. The caller works
  * as worker 0 and does not wait for workers that have not woken up: a job is done when its tiles
