@@ -54,7 +54,7 @@ struct matrix {
 
 /* Rows [row, row + n) of columns [DC c, ...) to t; rows from `rows` on and columns that the head has
  * not are 0. */
-static inline void stage(local float *t, struct matrix m, int row, int n, int rows, int c)
+INLINE void stage(local float *t, struct matrix m, int row, int n, int rows, int c)
 {
     EACH(i, n * (DC / 4))
     {
@@ -161,7 +161,7 @@ static inline void put_quad(global float *to, float4 v, int left)
 #define PS      PITCH_OF(FWD_K)
 
 /* Scores of the keys [k0, k0 + FWD_K), to s [FWD_Q][PS]; -inf where a row does not see a key. */
-static inline void scores(local float *s, local float *tq, local float *tk, struct matrix q,
+INLINE void scores(local float *s, local float *tq, local float *tk, struct matrix q,
                           struct matrix key, local const int *lo, const struct attention_shape *d,
                           int q0, int k0)
 {
@@ -203,7 +203,7 @@ static inline void scores(local float *s, local float *tq, local float *tk, stru
 
 /* Of each row: the running maximum top and sum, what older sums must be multiplied by, and p in place
  * of s. part: [2][PARTS][FWD_Q]. */
-static inline void soften(local float *s, local float *top, local float *sum, local float *by,
+INLINE void soften(local float *s, local float *top, local float *sum, local float *by,
                           local float *part)
 {
     const int each = FWD_K / PARTS;

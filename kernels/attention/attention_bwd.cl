@@ -23,7 +23,7 @@ struct inputs {
     global const int *start;
 };
 
-static inline void stage_rows(struct tiles t, struct inputs in, const struct attention_shape *d,
+INLINE void stage_rows(struct tiles t, struct inputs in, const struct attention_shape *d,
                               int head, int q0)
 {
     EACH(i, BWD_Q)
@@ -37,7 +37,7 @@ static inline void stage_rows(struct tiles t, struct inputs in, const struct att
 
 /* ds, and p if it is wanted, of the query rows from q0 and the keys from k0 on; 0 where a row does not see
  * a key. With one chunk, Q, K, dO and V stand there already. */
-static inline void gradients(struct tiles t, struct inputs in, const struct attention_shape *d,
+INLINE void gradients(struct tiles t, struct inputs in, const struct attention_shape *d,
                              int q0, int k0, const int want_p)
 {
     float s[PER_ITEM(B_TASKS)][B_ROWS][4], dp[PER_ITEM(B_TASKS)][B_ROWS][4];
@@ -175,7 +175,7 @@ KERNEL(attention_dq)(MAT(float, dq), MAT(const float, dout), MAT(const float, q)
 }
 
 /* acc[j] += sum over n rows of p [n][PB] (four keys) times a quad of m's rows. */
-static inline void outer(float4 *acc, local const float *p, local const float *m, int n)
+INLINE void outer(float4 *acc, local const float *p, local const float *m, int n)
 {
     for (int i = 0; i < n; i++) {
         float4 w = *(local const float4 *)(p + i * PB), x = *(local const float4 *)(m + i * PITCH);

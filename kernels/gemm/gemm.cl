@@ -170,7 +170,7 @@ static inline void fetch_lora(float4 *ra, float4 *rb, const struct operands *o,
     }
 }
 
-static inline void put(local float *ta, local float *tb, const float4 *ra, const float4 *rb,
+INLINE void put(local float *ta, local float *tb, const float4 *ra, const float4 *rb,
                        const int nn)
 {
     const int l = (int)get_local_id(0);
@@ -201,7 +201,7 @@ static inline void put(local float *ta, local float *tb, const float4 *ra, const
 /* ---- the product of one step --------------------------------------------------------------------- */
 
 /* acc += ta^T tb over the slice's part of the step; ta and tb begin at the item's row and column. */
-static inline void multiply(float4 (*acc)[GN], local const float *ta, local const float *tb)
+INLINE void multiply(float4 (*acc)[GN], local const float *ta, local const float *tb)
 {
     UNROLL
     for (int p = 0; p < BK / KS; p++) {
@@ -226,7 +226,7 @@ static inline void multiply(float4 (*acc)[GN], local const float *ta, local cons
 }
 
 /* Slice 0 gets the sum of all, in their order. t: BM * PB floats at most. */
-static inline void join_slices(float4 (*acc)[GN], local float *t, int slice, int m, int n)
+INLINE void join_slices(float4 (*acc)[GN], local float *t, int slice, int m, int n)
 {
     for (int s = 1; s < KS; s++) {
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -280,7 +280,7 @@ static inline void put_quad(global float *c, global const float *res, global con
 
 /* ---- a tile of C --------------------------------------------------------------------------------- */
 
-static inline void product(local float *tiles, global float *c, int ldc, struct operands o,
+INLINE void product(local float *tiles, global float *c, int ldc, struct operands o,
                            global const float *bias, global const float *res, int ldres,
                            struct gemm_dims d, struct gemm_lora lora, const int dtype, const int nn)
 {

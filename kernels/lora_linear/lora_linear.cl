@@ -65,7 +65,7 @@ static inline float4 drop4(float4 x, struct lora_drop d, int id, ulong element)
 
 /* acc += the blocks of tp [TM][PITCH] times tq [TN][PITCH]^T. A block's rows and components lie TM/4 and
  * TN/4 apart, so that neighbouring items read neighbouring rows: no bank conflicts. */
-static inline void multiply_down(float (*acc)[4][4], local const float *tp, local const float *tq,
+INLINE void multiply_down(float (*acc)[4][4], local const float *tp, local const float *tq,
                                  int slice)
 {
     for (int t = 0; t < TASKS; t++) {
@@ -95,7 +95,7 @@ static inline void multiply_down(float (*acc)[4][4], local const float *tp, loca
 }
 
 /* TK of the depth, from k0 on, of TM rows of X (dropped) or dY, to tp; of A or B, to tq. */
-static inline void stage_down(local float *tp, local float *tq, global const float *p, int ldp,
+INLINE void stage_down(local float *tp, local float *tq, global const float *p, int ldp,
                               global const float *params, const struct lora_list *l, int j,
                               struct lora_drop d, int row0, int n0, int k0, int back)
 {
@@ -127,7 +127,7 @@ static inline void stage_down(local float *tp, local float *tq, global const flo
         _Pragma("unroll") for (int i = 0; i < 4; i++) _Pragma("unroll") for (int j = 0; j < 4; j++)
 
 /* The slices' sums, added in order, stand in slice 0; s: TM * TN floats. */
-static inline void join(float (*acc)[4][4], local float *s, int slice)
+INLINE void join(float (*acc)[4][4], local float *s, int slice)
 {
     local float *mine = s + get_local_id(0) % (ITEMS / SLICES);
     for (int from = 1; from < SLICES; from++) {
@@ -218,7 +218,7 @@ lora_rows(MAT(float, h), MAT(const float, p), VEC(const float, params), struct l
 /* ---- dA and dB ----------------------------------------------------------------------------------- */
 
 /* acc += tp [TK][PITCH_M]^T tq [TK][PITCH_N] */
-static inline void multiply_outer(float (*acc)[4][4], local const float *tp,
+INLINE void multiply_outer(float (*acc)[4][4], local const float *tp,
                                   local const float *tq, int slice)
 {
     for (int t = 0; t < TASKS; t++) {
@@ -239,7 +239,7 @@ static inline void multiply_outer(float (*acc)[4][4], local const float *tp,
 }
 
 /* Rows [r0, last) of TM columns of X (dropped) or dY, and of TN of G or H. */
-static inline void stage_outer(local float *tp, local float *tq, global const float *p, int ldp,
+INLINE void stage_outer(local float *tp, local float *tq, global const float *p, int ldp,
                                int width, global const float *q, int ldq, int rank, int in,
                                struct lora_drop d, int id, int m0, int n0, int r0, int last)
 {
