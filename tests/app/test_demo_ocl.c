@@ -168,7 +168,10 @@ static void test_merge(void **state)
                  "--device", device[i], "--json", "--quiet");
             diff[i] = number_of("max_logit_diff");
         }
-        same("max_logit_diff", diff[1], diff[0]);
+        /* Logits reach 25 here, and devices compute them alike to 1e-5 of that: the difference of
+         * two of them is as near, however small it is. */
+        print_message("max_logit_diff: %.6g on OpenCL, %.6g on the CPU\n", diff[1], diff[0]);
+        assert_true(fabs(diff[1] - diff[0]) < 1e-4);
         assert_true(diff[0] > 1e-3);
     }
     assert_true(program_same(program_file("ocl-hf/model.safetensors"),

@@ -243,7 +243,7 @@ static void test_bytes(void **state)
 {
     struct text json = {0};
     struct fault f = {0};
-    char path[512], seed[8];
+    char path[512], seed[16];
     const char *folder = program_checkpoint("bytes"), *base = program_file("bytes.h5");
     (void)state;
     text_adds(&json,
